@@ -1,0 +1,83 @@
+/* api.h -- the /v1 REST resources as pure functions: request -> what to do, outcome -> answer.
+ *
+ * api_begin() looks a request up in the route table, checks it, and says what it needs: nothing
+ * (the response is made), a command to propose, or a state to read. The server does that and
+ * calls the matching api_finish_*(). Nothing here blocks, knows a socket, a thread or the node:
+ * unit tests drive it with structs.
+ *
+ * Thread: the HTTP loop that has the request. Memory: a struct api_call is the caller's; api_end()
+ * frees what it holds. It borrows the request until then.
+ */
+#ifndef RK_API_API_H
+#define RK_API_API_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/node_port.h"
+#include "base/buf.h"
+#include "base/http.h"
+#include "statemachine/query.h"
+#include "statemachine/result.h"
+
+enum api_action {
+    API_RESPOND, /* the response is ready */
+    API_PROPOSE, /* call->frame holds one unsealed frame (base/frame.h); propose it */
+    API_READ,    /* needs a root as fresh as call->consistency asks for */
+};
+
+enum api_consistency {
+    API_DEFAULT,    /* linearizable, by ReadIndex or lease as configured */
+    API_CONSISTENT, /* linearizable by ReadIndex, always */
+    API_STALE,      /* what this node has */
+};
+
+struct api_options { /* limits and settings that answers depend on; see etc/raftkv.conf */
+    uint32_t key_size_max;
+    uint32_t value_size_max;
+    char datacenter[65];
+};
+
+struct api_route; /* api/router.h */
+
+struct api_call {
+    const struct api_options *options;
+    const struct http_request *request;
+    const struct api_route *route;
+    enum api_action action;
+    enum api_consistency consistency;
+    uint64_t max_stale_ms; /* UINT64_MAX: any age will do; only with API_STALE */
+    struct rk_buf frame; /* API_PROPOSE: to be taken over by the proposer */
+    struct rk_buf key;   /* decoded rest of the path */
+    struct rk_buf query; /* decoded query string, its parameters point in here */
+    struct http_field parameters[RK_QUERY_PARAMETERS_MAX]; /* value "" for a bare name */
+    uint32_t parameters_count;
+};
+
+/* Fills *call and returns call->action. With API_RESPOND *response is complete; else it is
+ * initialised and empty. `node` answers what needs no root (status, health). */
+enum api_action api_begin(struct api_call *call, const struct api_options *options,
+                          const struct http_request *request, const struct node_view *node,
+                          struct http_response *response);
+
+/* The write was applied (status RK_OK, *result set), or was not, or nobody knows (RK_UNKNOWN):
+ * status, text and X-Raftkv-Outcome follow from `status` (api/error.c). */
+void api_finish_write(struct api_call *call, enum rk_status status,
+                      const struct sm_result *result, const struct node_view *node,
+                      struct http_response *response);
+
+/* The root is as fresh as asked for. For a large answer the response gets a stream that goes on
+ * reading `root` after this returns; then *ret_streams is true, and the caller keeps the root's
+ * version held until response->stream is closed. */
+void api_finish_read(struct api_call *call, const struct sm_root *root,
+                     const struct node_view *node, struct http_response *response,
+                     bool *ret_streams);
+
+/* The read could not be served: RK_NO_LEADER, RK_UNKNOWN (leadership lost while confirming),
+ * RK_BUSY, ... */
+void api_fail_read(struct api_call *call, enum rk_status status, const struct node_view *node,
+                   struct http_response *response);
+
+void api_end(struct api_call *call);
+
+#endif

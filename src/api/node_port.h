@@ -1,0 +1,54 @@
+/* node_port.h -- what the API may know of the node it runs in: a moment's view, as plain data.
+ *
+ * The node publishes a new view when something in it changed; an HTTP loop copies the latest one.
+ */
+#ifndef RK_API_NODE_PORT_H
+#define RK_API_NODE_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "raft/types.h"
+
+struct node_view_member {
+    raft_node_id id;
+    char name[RK_NODE_NAME_SIZE_MAX + 1];
+    char peer_address[RK_ADDRESS_SIZE_MAX + 1];
+    char client_address[RK_ADDRESS_SIZE_MAX + 1]; /* "": not known */
+    bool is_voter;
+    bool is_learner;
+    bool is_seen;   /* false: its incarnation is not written down yet */
+    bool has_progress; /* this node leads and has heard from it: the following are set */
+    raft_index match_index;
+    raft_index commit_index;
+    raft_index last_applied;
+    uint64_t contact_age_ms; /* since it last answered */
+};
+
+struct node_view {
+    char node_name[RK_NODE_NAME_SIZE_MAX + 1];
+    raft_node_id node_id; /* 0: of no cluster yet */
+    char cluster_id[33];  /* "": none yet */
+    const char *role;     /* static text: follower, pre_candidate, candidate, leader, or, outside a
+                             cluster, forming, waiting (refused: see not_ready_reason) */
+    raft_term term;
+    bool has_leader;
+    raft_node_id leader;
+    char leader_name[RK_NODE_NAME_SIZE_MAX + 1];
+    char leader_peer_address[RK_ADDRESS_SIZE_MAX + 1];
+    raft_index commit_index;
+    raft_index last_applied;
+    raft_index last_index;
+    raft_index durable_index;
+    uint64_t leader_contact_age_ms; /* 0 on the leader; UINT64_MAX: never heard of one */
+    bool is_ready;                  /* would serve a linearizable read now */
+    char not_ready_reason[192];     /* "" when ready */
+    bool is_alive;                  /* every loop has turned within its bound */
+    char not_alive_reason[96];
+    bool is_disk_nearly_full;
+    uint32_t members_count;
+    struct node_view_member members[RAFT_MEMBERS_MAX];
+};
+
+#endif

@@ -1,0 +1,93 @@
+/* http_server.h -- HTTP in: libmicrohttpd confined to one module, with the parser seam closed.
+ *
+ * One http_server is one daemon in external epoll mode (design.md 2 says why not its own thread)
+ * on a loop that somebody else turns: the client side has one per HTTP thread, the peer side one
+ * on the node loop. It accepts no connections itself: http_server_add() hands them in, from a
+ * listening socket that was opened exclusively (server/http_listener.h).
+ *
+ * What a handler sees is a whole request, unambiguous: exactly one Host, one length, no escapes
+ * undone, a body within its limit (correctness 4.1). What is not gets its 4xx here and is closed.
+ * Slow senders are closed by deadlines of our own: headers 5 s, body 1 KiB/s and 30 s, idle
+ * keep-alive 60 s.
+ *
+ * Thread: the loop's; http_server_complete() alone may be called from any thread.
+ */
+#ifndef RK_SERVER_HTTP_SERVER_H
+#define RK_SERVER_HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/http.h"
+#include "base/status.h"
+
+struct http_server;
+struct http_exchange; /* one request, from its last byte to its answer */
+
+struct http_server_options {
+    /* A whole request. The handler answers now (http_exchange_respond) or suspends and answers
+     * later; an exchange that is neither is a bug (asserted). */
+    void (*on_request)(void *context, struct http_exchange *exchange,
+                       const struct http_request *request);
+    /* A suspended exchange that http_server_complete() named: answer it now. */
+    void (*on_complete)(void *context, struct http_exchange *exchange, void *completion);
+    /* The exchange is over, answered or not: free what exchange->user points to. Never called
+     * while the exchange is suspended. */
+    void (*on_end)(void *context, struct http_exchange *exchange);
+    void *context;
+    uint32_t connections_max;
+    size_t body_size_max;         /* past it: 413, and the connection is closed */
+    size_t body_size_swallowed;   /* an oversize body up to here is read and answered 413 */
+    bool origin_form_only;        /* the peer side refuses absolute-form targets */
+    uint32_t header_timeout_ms;   /* 0: 5000 */
+    uint32_t body_timeout_ms;     /* 0: 30000 */
+    uint32_t idle_timeout_ms;     /* 0: 60000 */
+};
+
+struct http_server *http_server_new(const struct http_server_options *options);
+void http_server_free(struct http_server *server); /* no exchange may be suspended; NULL allowed */
+
+/* Takes over an accepted, connected socket. Errors: RK_BUSY (connections_max); the socket is then
+ * closed. */
+RK_MUST_USE enum rk_status http_server_add(struct http_server *server, int socket);
+
+/* The owner's loop watches this for reading, and calls http_server_run() when it is readable, at
+ * the deadline, and after every batch of completions. */
+int http_server_fd(const struct http_server *server);
+uint64_t http_server_deadline_ms(struct http_server *server, uint64_t now_ms);
+void http_server_run(struct http_server *server, uint64_t now_ms);
+
+/* The handler's own pointer, NULL at first. */
+void **http_exchange_user(struct http_exchange *exchange);
+const struct http_request *http_exchange_request(const struct http_exchange *exchange);
+
+/* Answers; *response is taken over (its body and stream are freed when sent). */
+void http_exchange_respond(struct http_exchange *exchange, struct http_response *response);
+
+/* The answer comes later: exactly one http_server_complete() must follow. Suspend before handing
+ * the request on to another thread. */
+void http_exchange_suspend(struct http_exchange *exchange);
+
+/* From any thread: on_complete(exchange, completion) will run on the server's loop. */
+void http_server_complete(struct http_server *server, struct http_exchange *exchange,
+                          void *completion);
+
+/* Completes several with one wake-up. */
+struct http_completion {
+    struct http_exchange *exchange;
+    void *completion;
+};
+void http_server_complete_many(struct http_server *server,
+                               const struct http_completion *completions, uint32_t count);
+
+struct http_server_counts {
+    uint32_t connections;
+    uint32_t suspended;
+    uint64_t requests;
+    uint64_t refused;  /* by the parser seam or a limit */
+    uint64_t reaped;   /* slow or idle */
+};
+struct http_server_counts http_server_counts(const struct http_server *server);
+
+#endif

@@ -1,0 +1,65 @@
+/* query.h -- reading the state machine at one published root: no locks, no copies.
+ *
+ * A root is a value: copy it, hold it as long as somebody keeps its version from being reclaimed
+ * (server/root.h), query it on any thread. What a query lends lives as long as the root is held.
+ */
+#ifndef RK_STATEMACHINE_QUERY_H
+#define RK_STATEMACHINE_QUERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "raft/types.h"
+
+struct omap_node; /* omap.h; opaque here */
+
+/* One immutable version of everything the state machine holds. */
+struct sm_root {
+    const struct omap_node *kv;
+    const struct omap_node *tombstones;
+    uint64_t version;         /* of this root; rises with every publication that changed something */
+    raft_index last_applied;
+    raft_index kv_index;        /* greatest index of any change to the map, deletions included */
+    raft_index tombstone_floor; /* greatest index of a tombstone that was given up; see sm.h */
+};
+
+struct sm_kv_entry {
+    struct rk_bytes key;
+    struct rk_bytes value;
+    uint64_t flags;
+    raft_index create_index;
+    raft_index modify_index;
+    uint64_t lock_index;
+};
+
+/* False: no such key; *ret is then untouched. */
+bool sm_kv_get(const struct sm_root *root, struct rk_bytes key, struct sm_kv_entry *ret);
+
+/* Walks the keys with a prefix in byte order. */
+struct sm_kv_cursor {
+    const struct sm_root *root; /* borrowed while the cursor is used */
+    struct rk_bytes prefix;     /* borrowed */
+    struct rk_bytes after;      /* lent: last key returned */
+    bool started;
+    bool inclusive; /* next returns the first key >= `after`, not the first one past it */
+};
+void sm_kv_cursor_init(struct sm_kv_cursor *cursor, const struct sm_root *root,
+                       struct rk_bytes prefix);
+/* The next entry, or false at the end. O(log n), O(1) amortised where the map allows it. */
+bool sm_kv_cursor_next(struct sm_kv_cursor *cursor, struct sm_kv_entry *ret);
+/* Jumps to the first key >= `key` (for separators): never backwards. */
+void sm_kv_cursor_seek(struct sm_kv_cursor *cursor, struct rk_bytes key);
+
+uint64_t sm_kv_count(const struct sm_root *root, struct rk_bytes prefix);
+
+/* X-Consul-Index of a read (contract 1.7). Never 0, never falls from one root to a later one.
+ * Of a key that exists: its modify_index. Missing key: the map's index. Of a prefix: the greatest
+ * modify_index below it, deletions counted; nothing there ever: the map's index. */
+raft_index sm_kv_index_of_key(const struct sm_root *root, struct rk_bytes key);
+raft_index sm_kv_index_of_prefix(const struct sm_root *root, struct rk_bytes prefix);
+
+/* Independent of the map's shape and history: equal on replicas that hold the same. */
+uint64_t sm_digest(const struct sm_root *root);
+
+#endif

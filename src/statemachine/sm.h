@@ -1,0 +1,50 @@
+/* sm.h -- the replicated state machine's write side: commands in commit order, results out.
+ *
+ * Pure: no clock, no chance, no I/O, no thread. The map is copy-on-write: sm_publish() freezes
+ * what is there as a root that readers hold for as long as they like; commands after it copy the
+ * nodes they touch. What a newer version replaced is kept on a list with the version that
+ * replaced it until sm_reclaim() is told that nobody holds an older one. There are no refcounts
+ * and no atomics here: who holds what is the server's business (server/root.h).
+ *
+ * Tombstones: so that an index never goes back, a deletion leaves its index behind per key (one
+ * for a whole prefix). At most SM_TOMBSTONES_MAX are kept; past it the oldest are given up and
+ * root.tombstone_floor rises to their greatest index, below which no prefix index falls.
+ *
+ * Thread: the node thread.
+ */
+#ifndef RK_STATEMACHINE_SM_H
+#define RK_STATEMACHINE_SM_H
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "raft/types.h"
+#include "statemachine/query.h"
+#include "statemachine/result.h"
+
+enum { SM_TOMBSTONES_MAX = 65536 };
+
+struct sm;
+
+struct sm *sm_new(void);
+void sm_free(struct sm *sm); /* everything, held roots included; NULL is allowed */
+
+/* Applies the command of entry `index` (the body of its frame); indexes rise (asserted).
+ * Errors: RK_CORRUPT: not a command this version knows. The caller must stop the node: an entry
+ * that others apply may not be skipped (pitfall 141). *ret is then untouched. */
+RK_MUST_USE enum rk_status sm_apply(struct sm *sm, raft_index index, struct rk_bytes command,
+                                    struct sm_result *ret);
+
+/* Notes that entries without a command (no-op, configuration) up to `index` are applied. */
+void sm_skip(struct sm *sm, raft_index index);
+
+/* Freezes the present state. Cheap; without a change since the last call the version stays. */
+struct sm_root sm_publish(struct sm *sm);
+
+/* Frees what only roots older than `oldest_version` could reach, at most about `budget` nodes.
+ * Returns true while more is left to free at that version. */
+bool sm_reclaim(struct sm *sm, uint64_t oldest_version, uint32_t budget);
+
+/* Bytes held: live and not yet reclaimed. For metrics and tests. */
+uint64_t sm_memory(const struct sm *sm);
+
+#endif

@@ -1,0 +1,85 @@
+/* log_store.h -- durable log entries plus hard state: one interface, several stores.
+ *
+ * Why one interface for both: a vote, a truncation and an append that belong to one step must
+ * reach the disk together (dissertation 3.8), and one transaction costs one fsync.
+ *
+ * Call the log_store_*() functions, never ops: they check the contract before and after every
+ * call, so log_store_sqlite.c and log_store_mem.c are held to the same rules.
+ *
+ * Thread: the disk thread (open, recovery and close: the thread that starts and stops it).
+ * Memory: arguments are borrowed for the call only.
+ */
+#ifndef RK_STORAGE_LOG_STORE_H
+#define RK_STORAGE_LOG_STORE_H
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "raft/types.h"
+
+/* Entries held are base.index + 1 .. last.index. base is the last entry that a snapshot
+ * replaced, {0, 0} before the first one. Invariant: base <= last, in index and in term. */
+struct log_bounds {
+    struct raft_entry_id base;
+    uint64_t base_chain; /* frame chain at base; 0 before the first entry */
+    struct raft_entry_id last;
+    uint64_t last_chain;
+};
+
+struct log_store;
+
+/* Who owns this directory. Written once, when the directory is new. */
+struct log_identity {
+    char node_name[65];   /* NUL-terminated */
+    uint64_t incarnation; /* random, drawn when the directory was made; never 0 */
+};
+
+struct log_store_ops {
+    enum rk_status (*write)(struct log_store *store, const struct raft_write *const *writes,
+                            uint32_t writes_count);
+    enum rk_status (*read)(struct log_store *store, raft_index first, raft_index last,
+                           size_t bytes_max, struct rk_buf *buf, raft_index *ret_last);
+    enum rk_status (*maintain)(struct log_store *store);
+    void (*close)(struct log_store *store);
+};
+
+/* First member of every implementation, which keeps bounds and hard_state current. */
+struct log_store {
+    const struct log_store_ops *ops;
+    struct log_bounds bounds;
+    struct raft_hard_state hard_state;
+    struct log_identity identity;
+};
+
+/* Makes all of `writes`, in order, durable in one transaction with one fsync: after RK_OK they
+ * survive any crash. Entries carry sealed frames (base/frame.h).
+ * Errors: RK_IO, RK_FULL (disk full). Bounds and hard state are then unchanged in memory and the
+ * caller must stop the process: a failed fsync may not be retried, the kernel may already have
+ * dropped the pages (correctness F2). */
+RK_MUST_USE enum rk_status log_store_write(struct log_store *store,
+                                           const struct raft_write *const *writes,
+                                           uint32_t writes_count);
+
+/* Appends to `buf` the frames of entries first .. last, stopping after the first one that makes
+ * at least `bytes_max` bytes; *ret_last is the last index appended. Each frame is checked.
+ * Errors: RK_COMPACTED (first <= base), RK_NOT_FOUND (last > last held), RK_IO, RK_CORRUPT,
+ * RK_TOO_LARGE (buf's ceiling); buf may then hold a part, *ret_last is untouched. */
+RK_MUST_USE enum rk_status log_store_read(struct log_store *store, raft_index first,
+                                          raft_index last, size_t bytes_max, struct rk_buf *buf,
+                                          raft_index *ret_last);
+
+/* Called between batches, when no write waits: checkpoints the WAL when it has grown enough to be
+ * worth it. Errors: RK_IO, RK_FULL: as for a write. */
+RK_MUST_USE enum rk_status log_store_maintain(struct log_store *store);
+
+/* What a start learns from the log; everything is checked on the way: contiguity, terms that never
+ * fall, CRCs, the hash chain from base to last. `on_entry` is called for every entry in order and
+ * may keep nothing of it; a status other than RK_OK ends the scan with it.
+ * Errors: RK_IO, RK_CORRUPT (*ret_bad_index then names the entry), what on_entry returned. */
+typedef enum rk_status log_store_visit(void *context, const struct raft_entry *entry);
+RK_MUST_USE enum rk_status log_store_scan(struct log_store *store, log_store_visit *on_entry,
+                                          void *context, raft_index *ret_bad_index);
+
+/* Frees the store and all it lent. NULL is allowed. */
+void log_store_close(struct log_store *store);
+
+#endif
