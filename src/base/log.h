@@ -3,10 +3,12 @@
  *   rk_log(RK_LOG_INFO, "raft", "became_leader", RK_U64("term", 7), RK_TEXT("leader", "n1"), RK_END);
  *   -> time=2026-01-02T03:04:05.678Z level=info sub=raft event=became_leader term=7 leader=n1
  *
- * Event names are snake_case words; what a reader greps for never contains prose. Values are
- * escaped (quotes and control bytes) and cut at 256 bytes. Never log keys or values of clients
- * above debug. error: an operator must act; warn: degraded but going on; info: role,
- * membership, lifecycle; debug: per message. A line is written with one write(2).
+ * With a node name set up, self=<name> follows the level. Event names are snake_case words; what
+ * a reader greps for never contains prose. Values are escaped (quotes and control bytes) and cut
+ * at 256 bytes. Never log keys or values of clients above debug. error: an operator must act;
+ * warn: degraded but going on; info: role, membership, lifecycle; debug: per message. A line is
+ * written with one write(2), ends at 4096 bytes (a field that does not fit is left out whole), and
+ * is lost when the write fails.
  *
  * Thread: any.
  */

@@ -1,0 +1,103 @@
+#include "base/http.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+static const char content_type[] = "Content-Type";
+
+/* ASCII only, whatever the locale: header names are tokens. */
+static char lower(char c)
+{
+    return 'A' <= c && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool names_are_equal(const char *a, const char *b)
+{
+    for (; *a != '\0' && lower(*a) == lower(*b); a++) {
+        b++;
+    }
+    return *a == '\0' && *b == '\0';
+}
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+    for (uint32_t i = 0; i < request->headers_count; i++) {
+        if (names_are_equal(request->headers[i].name, name)) {
+            return request->headers[i].value;
+        }
+    }
+    return NULL;
+}
+
+void http_response_init(struct http_response *response, size_t body_size_max)
+{
+    response->status = 200;
+    response->headers_count = 0;
+    response->arena_size = 0;
+    response->stream = NULL;
+    response->close_connection = false;
+    rk_buf_init(&response->body, body_size_max);
+}
+
+static void close_stream(struct http_response *response)
+{
+    if (response->stream != NULL) {
+        response->stream->close(response->stream);
+        response->stream = NULL;
+    }
+}
+
+void http_response_done(struct http_response *response)
+{
+    close_stream(response);
+    rk_buf_done(&response->body);
+}
+
+void http_response_header_static(struct http_response *response, const char *name,
+                                 const char *value)
+{
+    RK_ASSERT(response->headers_count < HTTP_RESPONSE_HEADERS_MAX);
+    response->headers[response->headers_count++] =
+        (struct http_field){.name = name, .value = value};
+}
+
+void http_response_header(struct http_response *response, const char *name, const char *value)
+{
+    const size_t size = strlen(value) + 1;
+    RK_ASSERT(size <= HTTP_RESPONSE_ARENA_SIZE - response->arena_size);
+    char *copy = response->arena + response->arena_size;
+    memcpy(copy, value, size);
+    response->arena_size += (uint32_t)size;
+    http_response_header_static(response, name, copy);
+}
+
+void http_response_header_u64(struct http_response *response, const char *name, uint64_t value)
+{
+    char text[24];
+    (void)snprintf(text, sizeof(text), "%" PRIu64, value);
+    http_response_header(response, name, text);
+}
+
+/* The type of a body that is given up for a text would be wrong for the text. */
+static void set_content_type(struct http_response *response, const char *value)
+{
+    for (uint32_t i = 0; i < response->headers_count; i++) {
+        if (names_are_equal(response->headers[i].name, content_type)) {
+            response->headers[i].value = value;
+            return;
+        }
+    }
+    http_response_header_static(response, content_type, value);
+}
+
+void http_response_text(struct http_response *response, uint32_t status, const char *text)
+{
+    close_stream(response);
+    response->status = status;
+    set_content_type(response, "text/plain; charset=utf-8");
+    rk_buf_reset(&response->body);
+    rk_buf_append_text(&response->body, text);
+}

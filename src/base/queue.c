@@ -1,0 +1,210 @@
+#include "base/queue.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/heap.h"
+
+struct rk_queue {
+    pthread_mutex_t mutex;
+    pthread_cond_t not_empty;
+    uint8_t *items; /* a ring of `capacity` items */
+    size_t item_size;
+    uint32_t capacity;
+    uint32_t first;         /* the oldest item's place in the ring */
+    _Atomic uint32_t count; /* written under the mutex, read from anywhere */
+    int fd;                 /* eventfd: 1 while count > 0, else 0 */
+};
+
+static uint32_t count_of(const struct rk_queue *queue)
+{
+    return atomic_load_explicit(&queue->count, memory_order_relaxed);
+}
+
+static void set_count(struct rk_queue *queue, uint32_t count)
+{
+    atomic_store_explicit(&queue->count, count, memory_order_relaxed);
+}
+
+static void lock(struct rk_queue *queue)
+{
+    const int failed = pthread_mutex_lock(&queue->mutex);
+    RK_ASSERT(failed == 0);
+}
+
+static void unlock(struct rk_queue *queue)
+{
+    const int failed = pthread_mutex_unlock(&queue->mutex);
+    RK_ASSERT(failed == 0);
+}
+
+/* Waits are timed by the monotonic clock, so that a set clock neither cuts nor stretches them. */
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    int failed = pthread_condattr_init(&attributes);
+    failed |= pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    failed |= pthread_cond_init(condition, &attributes);
+    failed |= pthread_condattr_destroy(&attributes);
+    RK_ASSERT(failed == 0);
+}
+
+struct rk_queue *rk_queue_new(uint32_t capacity, size_t item_size)
+{
+    RK_ASSERT(capacity > 0);
+    RK_ASSERT(item_size > 0);
+    struct rk_queue *queue = rk_heap_zalloc(1, sizeof(*queue));
+    const int failed = pthread_mutex_init(&queue->mutex, NULL);
+    RK_ASSERT(failed == 0);
+    init_condition(&queue->not_empty);
+    queue->items = rk_heap_zalloc(capacity, item_size);
+    queue->item_size = item_size;
+    queue->capacity = capacity;
+    queue->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    RK_ASSERT(queue->fd >= 0); /* queues are made at start, before connections use descriptors */
+    return queue;
+}
+
+void rk_queue_free(struct rk_queue *queue)
+{
+    if (queue == NULL) {
+        return;
+    }
+    int failed = close(queue->fd);
+    failed |= pthread_cond_destroy(&queue->not_empty);
+    failed |= pthread_mutex_destroy(&queue->mutex);
+    RK_ASSERT(failed == 0);
+    rk_heap_free(queue->items);
+    rk_heap_free(queue);
+}
+
+/* The counter goes 0 -> 1 -> 0, under the mutex, so neither call can block. */
+static void set_readable(struct rk_queue *queue, bool readable)
+{
+    uint64_t value = 1;
+    ssize_t done = -1;
+    do {
+        done = readable ? write(queue->fd, &value, sizeof(value))
+                        : read(queue->fd, &value, sizeof(value));
+    } while (done < 0 && errno == EINTR);
+    RK_ASSERT(done == (ssize_t)sizeof(value));
+    RK_ASSERT(value == 1);
+}
+
+/* How many of `count` items from `place` on lie before the ring's end. */
+static uint32_t run_count(const struct rk_queue *queue, uint32_t place, uint32_t count)
+{
+    const uint32_t to_end = queue->capacity - place;
+    return count < to_end ? count : to_end;
+}
+
+static void copy_in(struct rk_queue *queue, const uint8_t *items, uint32_t count)
+{
+    const uint64_t end = (uint64_t)queue->first + count_of(queue);
+    const uint32_t place = (uint32_t)(end % queue->capacity);
+    const size_t run_size = run_count(queue, place, count) * queue->item_size;
+    memcpy(queue->items + place * queue->item_size, items, run_size);
+    memcpy(queue->items, items + run_size, count * queue->item_size - run_size);
+}
+
+static void copy_out(struct rk_queue *queue, uint8_t *items, uint32_t count)
+{
+    const size_t run_size = run_count(queue, queue->first, count) * queue->item_size;
+    memcpy(items, queue->items + queue->first * queue->item_size, run_size);
+    memcpy(items + run_size, queue->items, count * queue->item_size - run_size);
+    queue->first = (uint32_t)(((uint64_t)queue->first + count) % queue->capacity);
+}
+
+static void push_locked(struct rk_queue *queue, const void *items, uint32_t count)
+{
+    const uint32_t count_before = count_of(queue);
+    copy_in(queue, items, count);
+    set_count(queue, count_before + count);
+    if (count_before == 0) {
+        set_readable(queue, true);
+        const int failed = pthread_cond_signal(&queue->not_empty);
+        RK_ASSERT(failed == 0);
+    }
+}
+
+enum rk_status rk_queue_push(struct rk_queue *queue, const void *items, uint32_t count)
+{
+    if (count == 0) {
+        return RK_OK;
+    }
+    lock(queue);
+    const bool fits = count <= queue->capacity - count_of(queue);
+    if (fits) {
+        push_locked(queue, items, count);
+    }
+    unlock(queue);
+    return fits ? RK_OK : RK_BUSY;
+}
+
+static uint32_t pop_locked(struct rk_queue *queue, void *items, uint32_t max)
+{
+    const uint32_t count_before = count_of(queue);
+    const uint32_t count = count_before < max ? count_before : max;
+    if (count == 0) {
+        return 0;
+    }
+    copy_out(queue, items, count);
+    set_count(queue, count_before - count);
+    if (count == count_before) {
+        set_readable(queue, false);
+    }
+    return count;
+}
+
+uint32_t rk_queue_pop(struct rk_queue *queue, void *items, uint32_t max)
+{
+    lock(queue);
+    const uint32_t count = pop_locked(queue, items, max);
+    unlock(queue);
+    return count;
+}
+
+static struct timespec deadline_after(uint32_t timeout_ms)
+{
+    struct timespec deadline;
+    const int failed = clock_gettime(CLOCK_MONOTONIC, &deadline);
+    RK_ASSERT(failed == 0);
+    deadline.tv_sec += (time_t)(timeout_ms / 1000);
+    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000;
+    }
+    return deadline;
+}
+
+uint32_t rk_queue_pop_wait(struct rk_queue *queue, void *items, uint32_t max, uint32_t timeout_ms)
+{
+    const struct timespec deadline = deadline_after(timeout_ms);
+    int failed = 0;
+    lock(queue);
+    while (count_of(queue) == 0 && failed == 0) {
+        failed = pthread_cond_timedwait(&queue->not_empty, &queue->mutex, &deadline);
+        RK_ASSERT(failed == 0 || failed == ETIMEDOUT);
+    }
+    const uint32_t count = pop_locked(queue, items, max);
+    unlock(queue);
+    return count;
+}
+
+int rk_queue_fd(const struct rk_queue *queue)
+{
+    return queue->fd;
+}
+
+uint32_t rk_queue_count(const struct rk_queue *queue)
+{
+    return count_of(queue);
+}
