@@ -21,7 +21,7 @@ enum options_kind {
     OPTIONS_SWITCH, /* as OPTIONS_CHOICE, for a bool: false is the first word */
 };
 
-enum { OPTIONS_NOWHERE = UINT32_MAX };
+enum { OPTIONS_NOWHERE = INT32_MAX };
 
 struct options_row {
     const char *key;
