@@ -1,0 +1,165 @@
+#include "api/api.h"
+
+#include "api/answer.h"
+#include "api/error.h"
+#include "api/request.h"
+#include "api/router.h"
+#include "base/assert.h"
+
+/* Member by member: zeroing the parameters would cost more than parsing most queries. */
+static void call_init(struct api_call *call, const struct api_options *options,
+                      const struct http_request *request)
+{
+    call->options = options;
+    call->request = request;
+    call->route = NULL;
+    call->action = API_RESPOND;
+    call->consistency = API_DEFAULT;
+    call->max_stale_ms = UINT64_MAX;
+    call->parameters_count = 0;
+    rk_buf_init(&call->frame, RK_FRAME_SIZE_MAX);
+    rk_buf_init(&call->key, RK_TARGET_SIZE_MAX);
+    rk_buf_init(&call->query, RK_TARGET_SIZE_MAX + 1);
+}
+
+static bool has_v1(struct rk_bytes path)
+{
+    for (uint32_t i = 0; i + 4 <= path.size; i++) {
+        const uint8_t *at = path.data + i;
+        if (at[0] == '/' && at[1] == 'v' && at[2] == '1' && at[3] == '/') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum api_action unknown_route(const struct api_call *call, struct rk_bytes path,
+                                     struct http_response *response)
+{
+    if (!request_escapes_are_whole(path)) {
+        return answer_fault(call, REQUEST_MALFORMED, response);
+    }
+    return answer_text(response, 404,
+                       has_v1(path)
+                           ? "Invalid URL path: not a recognized HTTP API endpoint\n"
+                           : "Invalid URL path: if attempting to use the HTTP API, ensure the "
+                             "path starts with '/v1/'\n");
+}
+
+/* OPTIONS is answered for every path that is there; all else is a method that is not allowed. */
+static enum api_action other_method(const struct api_call *call, const struct api_route *route,
+                                    struct http_response *response)
+{
+    struct rk_buf allow;
+
+    rk_buf_init(&allow, 64);
+    route_append_allow(route, &allow);
+    rk_buf_append_byte(&allow, '\0');
+    RK_ASSERT(rk_buf_status(&allow) == RK_OK);
+    http_response_header(response, "Allow", (const char *)allow.data);
+    rk_buf_done(&allow);
+    if (call->request->method == HTTP_OPTIONS) {
+        return API_RESPOND;
+    }
+    answer_text_begin(response, 405);
+    rk_buf_append_text(&response->body, "method ");
+    rk_buf_append_text(&response->body, call->request->method_name);
+    rk_buf_append_text(&response->body, " not allowed");
+    return API_RESPOND;
+}
+
+static enum api_action begin(struct api_call *call, const struct node_view *node,
+                             struct http_response *response)
+{
+    struct request_target target;
+    const struct api_route *route = NULL;
+    struct rk_bytes rest = {.data = NULL, .size = 0};
+    enum request_fault fault = request_split(call->request->target, &target);
+
+    if (fault != REQUEST_OK) {
+        return answer_fault(call, fault, response);
+    }
+    switch (route_find(target.path, call->request->method, &route, &rest)) {
+    case ROUTE_UNKNOWN:
+        return unknown_route(call, target.path, response);
+    case ROUTE_OTHER_METHODS:
+        return other_method(call, route, response);
+    case ROUTE_FOUND:
+        break;
+    }
+    call->route = route;
+    if (route->rest_is_key) {
+        fault = request_decode_key(call, rest);
+    }
+    if (fault == REQUEST_OK) {
+        fault = request_parse_query(call, target.query);
+    }
+    return fault == REQUEST_OK ? route->begin(call, node, response)
+                               : answer_fault(call, fault, response);
+}
+
+enum api_action api_begin(struct api_call *call, const struct api_options *options,
+                          const struct http_request *request, const struct node_view *node,
+                          struct http_response *response)
+{
+    RK_ASSERT(options->key_size_max <= RK_KEY_SIZE_MAX);
+    RK_ASSERT(options->value_size_max <= RK_VALUE_SIZE_MAX);
+    call_init(call, options, request);
+    answer_init(response);
+    call->action = begin(call, node, response);
+    if (call->action == API_RESPOND) {
+        answer_seal(call, response);
+    }
+    return call->action;
+}
+
+static void fail(const struct api_call *call, enum rk_status status, const char *text,
+                 struct http_response *response)
+{
+    answer_text(response, error_http_status(status), text);
+    if (status == RK_BUSY) {
+        http_response_header_static(response, "Retry-After", "1");
+    }
+    answer_seal(call, response);
+}
+
+void api_finish_write(struct api_call *call, enum rk_status status, const struct sm_result *result,
+                      const struct node_view *node, struct http_response *response)
+{
+    RK_ASSERT(call->action == API_PROPOSE);
+    (void)node;
+    if (status != RK_OK) {
+        http_response_header_static(response, "X-Raftkv-Outcome", error_outcome(status));
+        fail(call, status, error_write_text(status), response);
+        return;
+    }
+    call->route->finish_write(call, result, response);
+    answer_seal(call, response);
+}
+
+void api_finish_read(struct api_call *call, const struct sm_root *root,
+                     const struct node_view *node, struct http_response *response,
+                     bool *ret_streams)
+{
+    RK_ASSERT(call->action == API_READ);
+    *ret_streams = false;
+    call->route->finish_read(call, root, node, response, ret_streams);
+    RK_ASSERT(*ret_streams == (response->stream != NULL));
+    answer_seal(call, response);
+}
+
+void api_fail_read(struct api_call *call, enum rk_status status, const struct node_view *node,
+                   struct http_response *response)
+{
+    RK_ASSERT(call->action == API_READ);
+    RK_ASSERT(status != RK_OK);
+    (void)node;
+    fail(call, status, error_read_text(status), response);
+}
+
+void api_end(struct api_call *call)
+{
+    rk_buf_done(&call->frame);
+    rk_buf_done(&call->key);
+    rk_buf_done(&call->query);
+}

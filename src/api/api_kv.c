@@ -1,0 +1,252 @@
+#include "api/api_kv.h"
+
+#include <string.h>
+
+#include "api/answer.h"
+#include "api/read_options.h"
+#include "api/request.h"
+#include "base/assert.h"
+#include "base/frame.h"
+#include "base/parse.h"
+#include "statemachine/command.h"
+
+static bool key_check(const struct api_call *call, struct http_response *response)
+{
+    if (request_key(call).size > 0) {
+        return true;
+    }
+    answer_text(response, 400, "Missing key name");
+    return false;
+}
+
+static bool common_check(struct api_call *call, const struct node_view *node,
+                         struct http_response *response)
+{
+    return read_options_parse(call, node, response) && datacenter_check(call, response) &&
+           namespace_check(call, response);
+}
+
+enum api_action kv_get_begin(struct api_call *call, const struct node_view *node,
+                             struct http_response *response)
+{
+    if (!common_check(call, node, response)) {
+        return API_RESPOND;
+    }
+    if (!request_has(call, "keys") && !request_has(call, "recurse") && !key_check(call, response)) {
+        return API_RESPOND;
+    }
+    return API_READ;
+}
+
+/* At most one of `names` may be there. */
+static bool conflict_check(const struct api_call *call, const char *const *names,
+                           struct http_response *response)
+{
+    uint32_t found = 0;
+
+    for (; *names != NULL; names++) {
+        found += request_has(call, *names);
+    }
+    if (found <= 1) {
+        return true;
+    }
+    answer_text_begin(response, 400);
+    rk_buf_append_text(&response->body, "Conflicting flags: ");
+    request_encode_query(call, &response->body);
+    rk_buf_append_byte(&response->body, '\n');
+    return false;
+}
+
+/* An unsigned parameter; absent leaves *ret alone. The text is the one that clients get from Go. */
+static bool number_parse(const struct api_call *call, const char *name,
+                         struct http_response *response, uint64_t *ret)
+{
+    const char *text = request_parameter(call, name);
+
+    if (text == NULL) {
+        return true;
+    }
+    const enum rk_status status = rk_parse_u64(text, ret);
+    if (status == RK_OK) {
+        return true;
+    }
+    answer_text_begin(response, 500);
+    rk_buf_append_text(&response->body, "strconv.ParseUint: parsing ");
+    answer_append_quoted(&response->body, text);
+    rk_buf_append_text(&response->body,
+                       status == RK_TOO_LARGE ? ": value out of range" : ": invalid syntax");
+    return false;
+}
+
+/* Locks come with sessions; a lock that is silently not taken would be worse than a refusal. */
+static bool lock_check(const struct api_call *call, struct http_response *response)
+{
+    if (request_has(call, "acquire")) {
+        answer_text(response, 400, "acquire is not supported yet");
+        return false;
+    }
+    if (request_has(call, "release")) {
+        answer_text(response, 400, "release is not supported yet");
+        return false;
+    }
+    return true;
+}
+
+/* Both old and new wording: one client looks for `too large`, another for `Value exceeds`. */
+static bool value_check(const struct api_call *call, struct http_response *response)
+{
+    const uint32_t size_max = call->options->value_size_max;
+
+    if (call->request->body.size <= size_max) {
+        return true;
+    }
+    answer_text_begin(response, 413);
+    rk_buf_append_text(&response->body, "Request body(");
+    rk_buf_append_u64(&response->body, call->request->body.size);
+    rk_buf_append_text(&response->body, " bytes) too large, max size: ");
+    rk_buf_append_u64(&response->body, size_max);
+    rk_buf_append_text(&response->body, " bytes. Value exceeds ");
+    rk_buf_append_u64(&response->body, size_max);
+    rk_buf_append_text(&response->body, " byte limit");
+    return false;
+}
+
+/* The frame is made whole here, at its final size: nothing parses or copies it before apply. */
+static enum api_action propose(struct api_call *call, const struct sm_command *command,
+                               size_t bytes_size)
+{
+    enum { FIXED_PART_SIZE_MAX = 128 };
+
+    const uint8_t *place = rk_buf_extend(&call->frame, bytes_size + FIXED_PART_SIZE_MAX);
+    RK_ASSERT(place != NULL);
+    rk_buf_reset(&call->frame);
+    const size_t offset = rk_frame_begin(&call->frame, RAFT_ENTRY_COMMAND);
+    sm_command_encode(command, &call->frame);
+    rk_frame_end(&call->frame, offset);
+    RK_ASSERT(rk_buf_status(&call->frame) == RK_OK);
+    return API_PROPOSE;
+}
+
+enum api_action kv_put_begin(struct api_call *call, const struct node_view *node,
+                             struct http_response *response)
+{
+    static const char *const exclusive[] = {"cas", "acquire", "release", NULL};
+    struct sm_command command = {.type = SM_COMMAND_KV_PUT};
+    struct sm_command_put *put = &command.put;
+
+    if (!common_check(call, node, response) || !key_check(call, response) ||
+        !conflict_check(call, exclusive, response) ||
+        !number_parse(call, "flags", response, &put->flags) ||
+        !number_parse(call, "cas", response, &put->cas) || !lock_check(call, response) ||
+        !value_check(call, response)) {
+        return API_RESPOND;
+    }
+    put->key = request_key(call);
+    put->value = call->request->body;
+    put->has_cas = request_has(call, "cas");
+    return propose(call, &command, (size_t)put->key.size + put->value.size);
+}
+
+enum api_action kv_delete_begin(struct api_call *call, const struct node_view *node,
+                                struct http_response *response)
+{
+    static const char *const exclusive[] = {"recurse", "cas", NULL};
+    struct sm_command command = {.type = SM_COMMAND_KV_DELETE};
+    uint64_t cas = 0;
+
+    if (!common_check(call, node, response) || !conflict_check(call, exclusive, response) ||
+        !number_parse(call, "cas", response, &cas)) {
+        return API_RESPOND;
+    }
+    if (request_has(call, "recurse")) {
+        command.type = SM_COMMAND_KV_DELETE_PREFIX;
+        command.delete_prefix.prefix = request_key(call);
+        return propose(call, &command, command.delete_prefix.prefix.size);
+    }
+    if (!key_check(call, response)) {
+        return API_RESPOND;
+    }
+    command.delete.key = request_key(call);
+    command.delete.has_cas = request_has(call, "cas");
+    command.delete.cas = cas;
+    return propose(call, &command, command.delete.key.size);
+}
+
+void kv_write_finish(struct api_call *call, const struct sm_result *result,
+                     struct http_response *response)
+{
+    struct rk_json json;
+
+    RK_ASSERT(result->index > 0);
+    http_response_header_u64(response, "X-Consul-Index",
+                             result->modify_index > 0 ? result->modify_index : result->index);
+    answer_json_begin(call, response, &json);
+    rk_json_bool(&json, result->accepted);
+}
+
+void kv_entry_render(struct rk_json *json, const struct sm_kv_entry *entry)
+{
+    rk_json_object_begin(json);
+    rk_json_name(json, "LockIndex");
+    rk_json_u64(json, entry->lock_index);
+    rk_json_name(json, "Key");
+    rk_json_bytes(json, entry->key);
+    rk_json_name(json, "Flags");
+    rk_json_u64(json, entry->flags);
+    rk_json_name(json, "Value");
+    rk_json_base64(json, entry->value);
+    rk_json_name(json, "CreateIndex");
+    rk_json_u64(json, entry->create_index);
+    rk_json_name(json, "ModifyIndex");
+    rk_json_u64(json, entry->modify_index);
+    rk_json_object_end(json);
+}
+
+/* A value is whatever a client stored: the browser must neither guess its type nor run it. */
+static void raw_render(const struct sm_kv_entry *entry, struct http_response *response)
+{
+    http_response_header_static(response, "Content-Type", "text/plain");
+    http_response_header_static(response, "X-Content-Type-Options", "nosniff");
+    http_response_header_static(response, "Content-Security-Policy", "sandbox");
+    rk_buf_append(&response->body, entry->value.data, entry->value.size);
+}
+
+static raft_index entry_finish(const struct api_call *call, const struct sm_root *root,
+                               struct http_response *response)
+{
+    struct sm_kv_entry entry;
+    struct rk_json json;
+
+    if (!sm_kv_get(root, request_key(call), &entry)) {
+        response->status = 404;
+        return sm_kv_index_of_key(root, request_key(call));
+    }
+    if (request_has(call, "raw")) {
+        raw_render(&entry, response);
+        return entry.modify_index;
+    }
+    answer_json_begin(call, response, &json);
+    rk_json_array_begin(&json);
+    kv_entry_render(&json, &entry);
+    rk_json_array_end(&json);
+    return entry.modify_index;
+}
+
+void kv_get_finish(struct api_call *call, const struct sm_root *root, const struct node_view *node,
+                   struct http_response *response, bool *ret_streams)
+{
+    raft_index index = 0;
+
+    if (request_has(call, "keys") || request_has(call, "recurse")) {
+        index = sm_kv_index_of_prefix(root, request_key(call));
+        if (!kv_list_finish(call, root, response, ret_streams)) {
+            response->status = 404;
+        }
+    } else {
+        index = entry_finish(call, root, response);
+    }
+    answer_read_headers(response, node, index);
+    if (request_has(call, "cached")) {
+        http_response_header_static(response, "X-Cache", "MISS");
+    }
+}

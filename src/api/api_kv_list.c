@@ -1,0 +1,190 @@
+#include <string.h>
+
+#include "api/answer.h"
+#include "api/api_kv.h"
+#include "api/request.h"
+#include "base/assert.h"
+#include "base/heap.h"
+
+/* Rendered a slice at a time: no turn of the loop depends on how many keys there are. */
+struct kv_list {
+    struct http_stream stream; /* first: the stream is the list */
+    struct sm_root root;
+    struct sm_kv_cursor cursor; /* borrows root, prefix and group_end */
+    struct rk_json json;        /* writes into chunk */
+    struct rk_buf chunk;        /* what is rendered and not yet sent: a slice and one entry */
+    size_t chunk_sent;
+    struct rk_buf prefix;
+    struct rk_buf separator; /* empty: none */
+    struct rk_buf group_end; /* the first key that could stand behind a group */
+    bool keys_only;
+    bool is_done;
+};
+
+_Static_assert(KV_LIST_SLICE_SIZE + 6 * RK_KEY_SIZE_MAX + RK_VALUE_SIZE_MAX / 3 * 4 + 1024 <=
+                   ANSWER_BODY_SIZE_MAX,
+               "a slice and one entry fit a chunk");
+
+/* `separator` wins over the old misspelling; empty is none (contract 2.1). */
+static const char *separator_of(const struct api_call *call)
+{
+    const char *right = request_parameter(call, "separator");
+    const char *misspelt = request_parameter(call, "seperator");
+
+    if (right != NULL && *right != '\0') {
+        return right;
+    }
+    return misspelt == NULL ? "" : misspelt;
+}
+
+static void buf_copy(struct rk_buf *buf, struct rk_bytes bytes)
+{
+    rk_buf_init(buf, RK_TARGET_SIZE_MAX);
+    rk_buf_append(buf, bytes.data, bytes.size);
+    RK_ASSERT(rk_buf_status(buf) == RK_OK);
+}
+
+static void list_free(struct kv_list *list)
+{
+    rk_buf_done(&list->chunk);
+    rk_buf_done(&list->prefix);
+    rk_buf_done(&list->separator);
+    rk_buf_done(&list->group_end);
+    rk_heap_free(list);
+}
+
+/* Where the group of `key` ends (just behind the first separator after the prefix), or 0. */
+static uint32_t group_size(const struct kv_list *list, struct rk_bytes key)
+{
+    const size_t prefix_size = list->prefix.size;
+
+    RK_ASSERT(key.size >= prefix_size);
+    if (list->separator.size == 0 || key.size == prefix_size) {
+        return 0;
+    }
+    const uint8_t *found = memmem(key.data + prefix_size, key.size - prefix_size,
+                                  list->separator.data, list->separator.size);
+    return found == NULL ? 0 : (uint32_t)((size_t)(found - key.data) + list->separator.size);
+}
+
+/* Jumps over all other keys that begin with `group`: a group costs one step, whatever is in it. */
+static void group_skip(struct kv_list *list, struct rk_bytes group)
+{
+    struct rk_buf *end = &list->group_end;
+
+    rk_buf_reset(end);
+    rk_buf_append(end, group.data, group.size);
+    while (end->size > 0 && end->data[end->size - 1] == 0xff) {
+        end->size--;
+    }
+    if (end->size == 0) {
+        list->is_done = true;
+        return;
+    }
+    end->data[end->size - 1]++;
+    sm_kv_cursor_seek(&list->cursor, rk_buf_bytes(end));
+}
+
+static void key_render(struct kv_list *list, struct rk_bytes key)
+{
+    const uint32_t size = group_size(list, key);
+
+    if (size == 0) {
+        rk_json_bytes(&list->json, key);
+        return;
+    }
+    const struct rk_bytes group = {.data = key.data, .size = size};
+    rk_json_bytes(&list->json, group);
+    group_skip(list, group);
+}
+
+/* Renders until the chunk holds a slice or everything is there. */
+static void slice_render(struct kv_list *list)
+{
+    struct sm_kv_entry entry;
+
+    while (!list->is_done && list->chunk.size < KV_LIST_SLICE_SIZE) {
+        if (!sm_kv_cursor_next(&list->cursor, &entry)) {
+            list->is_done = true;
+        } else if (list->keys_only) {
+            key_render(list, entry.key);
+        } else {
+            kv_entry_render(&list->json, &entry);
+        }
+    }
+    if (list->is_done) {
+        rk_json_array_end(&list->json);
+    }
+    RK_ASSERT(rk_buf_status(&list->chunk) == RK_OK);
+}
+
+static size_t list_read(struct http_stream *stream, uint8_t *data, size_t size)
+{
+    struct kv_list *list = (struct kv_list *)stream;
+    size_t filled = 0;
+
+    while (filled < size) {
+        const size_t left = list->chunk.size - list->chunk_sent;
+        if (left == 0 && list->is_done) {
+            break;
+        }
+        if (left == 0) {
+            rk_buf_reset(&list->chunk);
+            list->chunk_sent = 0;
+            slice_render(list);
+            continue;
+        }
+        const size_t step = left < size - filled ? left : size - filled;
+        memcpy(data + filled, list->chunk.data + list->chunk_sent, step);
+        list->chunk_sent += step;
+        filled += step;
+    }
+    return filled;
+}
+
+static void list_close(struct http_stream *stream)
+{
+    list_free((struct kv_list *)stream);
+}
+
+static struct kv_list *list_new(const struct api_call *call, const struct sm_root *root)
+{
+    struct kv_list *list = rk_heap_zalloc(1, sizeof(*list));
+    const char *separator = separator_of(call);
+
+    list->stream = (struct http_stream){.read = list_read, .close = list_close};
+    list->root = *root;
+    list->keys_only = request_has(call, "keys");
+    buf_copy(&list->prefix, request_key(call));
+    buf_copy(&list->separator, (struct rk_bytes){.data = (const uint8_t *)separator,
+                                                 .size = (uint32_t)strlen(separator)});
+    rk_buf_init(&list->group_end, RK_KEY_SIZE_MAX);
+    rk_buf_init(&list->chunk, ANSWER_BODY_SIZE_MAX);
+    sm_kv_cursor_init(&list->cursor, &list->root, rk_buf_bytes(&list->prefix));
+    return list;
+}
+
+bool kv_list_finish(struct api_call *call, const struct sm_root *root,
+                    struct http_response *response, bool *ret_streams)
+{
+    const bool keys_only = request_has(call, "keys");
+
+    if (sm_kv_count(root, request_key(call)) == 0 && !(keys_only && request_key(call).size == 0)) {
+        return false;
+    }
+    struct kv_list *list = list_new(call, root);
+    answer_json_begin(call, response, &list->json);
+    list->json.buf = &list->chunk;
+    rk_json_array_begin(&list->json);
+    slice_render(list);
+    if (!list->is_done) {
+        response->stream = &list->stream;
+        *ret_streams = true;
+        return true;
+    }
+    RK_ASSERT(response->body.data == NULL);
+    response->body = list->chunk; /* taken over, not copied */
+    rk_buf_init(&list->chunk, ANSWER_BODY_SIZE_MAX);
+    list_free(list);
+    return true;
+}

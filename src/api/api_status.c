@@ -1,0 +1,163 @@
+#include "api/api_status.h"
+
+#include "api/answer.h"
+#include "api/read_options.h"
+#include "base/assert.h"
+
+/* False: another datacenter was asked for and the response says so. */
+static bool json_begin(const struct api_call *call, struct http_response *response,
+                       struct rk_json *json)
+{
+    if (!datacenter_check(call, response)) {
+        return false;
+    }
+    answer_json_begin(call, response, json);
+    return true;
+}
+
+enum api_action status_leader_begin(struct api_call *call, const struct node_view *node,
+                                    struct http_response *response)
+{
+    struct rk_json json;
+
+    if (json_begin(call, response, &json)) {
+        rk_json_text(&json, node->has_leader ? node->leader_peer_address : "");
+    }
+    return API_RESPOND;
+}
+
+enum api_action status_peers_begin(struct api_call *call, const struct node_view *node,
+                                   struct http_response *response)
+{
+    struct rk_json json;
+
+    RK_ASSERT(node->members_count <= RAFT_MEMBERS_MAX);
+    if (json_begin(call, response, &json)) {
+        rk_json_array_begin(&json);
+        for (uint32_t i = 0; i < node->members_count; i++) {
+            rk_json_text(&json, node->members[i].peer_address);
+        }
+        rk_json_array_end(&json);
+    }
+    return API_RESPOND;
+}
+
+static void member_u64(struct rk_json *json, const char *name, uint64_t value)
+{
+    rk_json_name(json, name);
+    rk_json_u64(json, value);
+}
+
+static void member_text(struct rk_json *json, const char *name, const char *value)
+{
+    rk_json_name(json, name);
+    rk_json_text(json, value);
+}
+
+static void member_bool(struct rk_json *json, const char *name, bool value)
+{
+    rk_json_name(json, name);
+    rk_json_bool(json, value);
+}
+
+static void member_age(struct rk_json *json, const char *name, uint64_t age_ms)
+{
+    rk_json_name(json, name);
+    if (age_ms == UINT64_MAX) {
+        rk_json_null(json);
+    } else {
+        rk_json_u64(json, age_ms);
+    }
+}
+
+static void leader_render(struct rk_json *json, const struct node_view *node)
+{
+    member_text(json, "leader", node->has_leader ? node->leader_name : "");
+    member_u64(json, "leader_id", node->has_leader ? node->leader : 0);
+    member_text(json, "leader_peer_address", node->has_leader ? node->leader_peer_address : "");
+    member_age(json, "leader_contact_age_ms", node->leader_contact_age_ms);
+}
+
+static void progress_render(struct rk_json *json, const struct node_view *node)
+{
+    member_u64(json, "commit_index", node->commit_index);
+    member_u64(json, "last_applied", node->last_applied);
+    member_u64(json, "last_index", node->last_index);
+    member_u64(json, "durable_index", node->durable_index);
+}
+
+static void condition_render(struct rk_json *json, const struct node_view *node)
+{
+    member_bool(json, "ready", node->is_ready);
+    member_text(json, "not_ready_reason", node->not_ready_reason);
+    member_bool(json, "alive", node->is_alive);
+    member_text(json, "not_alive_reason", node->not_alive_reason);
+    member_bool(json, "disk_nearly_full", node->is_disk_nearly_full);
+}
+
+enum api_action status_node_begin(struct api_call *call, const struct node_view *node,
+                                  struct http_response *response)
+{
+    struct rk_json json;
+
+    if (!json_begin(call, response, &json)) {
+        return API_RESPOND;
+    }
+    rk_json_object_begin(&json);
+    member_text(&json, "node", node->node_name);
+    member_u64(&json, "id", node->node_id);
+    member_text(&json, "cluster_id", node->cluster_id);
+    member_text(&json, "datacenter", call->options->datacenter);
+    member_text(&json, "version", PACKAGE_VERSION);
+    member_text(&json, "role", node->role);
+    member_u64(&json, "term", node->term);
+    leader_render(&json, node);
+    progress_render(&json, node);
+    condition_render(&json, node);
+    rk_json_object_end(&json);
+    return API_RESPOND;
+}
+
+/* A member that only votes in the old half of a joint configuration is on its way out. */
+static const char *role_text(const struct node_view_member *member)
+{
+    if (member->is_voter) {
+        return "voter";
+    }
+    return member->is_learner ? "learner" : "leaving";
+}
+
+static void member_render(struct rk_json *json, const struct node_view_member *member)
+{
+    rk_json_object_begin(json);
+    member_u64(json, "id", member->id);
+    member_text(json, "name", member->name);
+    member_text(json, "peer_address", member->peer_address);
+    member_text(json, "client_address", member->client_address);
+    member_text(json, "role", role_text(member));
+    member_bool(json, "seen", member->is_seen);
+    if (member->has_progress) {
+        member_u64(json, "match_index", member->match_index);
+        member_u64(json, "commit_index", member->commit_index);
+        member_u64(json, "last_applied", member->last_applied);
+        member_age(json, "contact_age_ms", member->contact_age_ms);
+    }
+    rk_json_object_end(json);
+}
+
+enum api_action cluster_members_begin(struct api_call *call, const struct node_view *node,
+                                      struct http_response *response)
+{
+    struct rk_json json;
+
+    RK_ASSERT(node->members_count <= RAFT_MEMBERS_MAX);
+    if (!json_begin(call, response, &json)) {
+        return API_RESPOND;
+    }
+    rk_json_array_begin(&json);
+    for (uint32_t i = 0; i < node->members_count; i++) {
+        member_render(&json, &node->members[i]);
+    }
+    rk_json_array_end(&json);
+    return API_RESPOND;
+}

@@ -1,0 +1,141 @@
+#include "api/router.h"
+
+#include <string.h>
+
+#include "api/api_health.h"
+#include "api/api_kv.h"
+#include "api/api_status.h"
+#include "base/assert.h"
+
+#define LOCAL       "dc token"
+#define CONSISTENCY "stale consistent leader cached max_stale index wait"
+#define ENTERPRISE  "ns partition peer sameness-group"
+#define KV_COMMON   LOCAL " pretty " CONSISTENCY " " ENTERPRISE
+
+const struct api_route api_routes[] = {
+    {.method = HTTP_GET,
+     .path = "/v1/kv/",
+     .rest = "key",
+     .rest_is_key = true,
+     .parameters = KV_COMMON " raw recurse keys separator seperator",
+     .begin = kv_get_begin,
+     .finish_read = kv_get_finish},
+    {.method = HTTP_PUT,
+     .path = "/v1/kv/",
+     .rest = "key",
+     .rest_is_key = true,
+     .parameters = KV_COMMON " flags cas acquire release",
+     .begin = kv_put_begin,
+     .finish_write = kv_write_finish},
+    {.method = HTTP_DELETE,
+     .path = "/v1/kv/",
+     .rest = "key",
+     .rest_is_key = true,
+     .parameters = KV_COMMON " recurse cas",
+     .begin = kv_delete_begin,
+     .finish_write = kv_write_finish},
+    {.method = HTTP_GET,
+     .path = "/v1/status/leader",
+     .parameters = LOCAL " pretty",
+     .begin = status_leader_begin},
+    {.method = HTTP_GET,
+     .path = "/v1/status/peers",
+     .parameters = LOCAL " pretty",
+     .begin = status_peers_begin},
+    {.method = HTTP_GET,
+     .path = "/v1/status/node",
+     .parameters = LOCAL " pretty",
+     .begin = status_node_begin},
+    {.method = HTTP_GET,
+     .path = "/v1/cluster/members",
+     .parameters = LOCAL " pretty",
+     .begin = cluster_members_begin},
+    {.method = HTTP_GET, .path = "/v1/acl/", .rest = "path", .parameters = "", .begin = acl_begin},
+    {.method = HTTP_PUT, .path = "/v1/acl/", .rest = "path", .parameters = "", .begin = acl_begin},
+    {.method = HTTP_POST, .path = "/v1/acl/", .rest = "path", .parameters = "", .begin = acl_begin},
+    {.method = HTTP_DELETE,
+     .path = "/v1/acl/",
+     .rest = "path",
+     .parameters = "",
+     .begin = acl_begin},
+    {.method = HTTP_GET, .path = "/healthz", .parameters = "", .begin = healthz_begin},
+    {.method = HTTP_GET, .path = "/readyz", .parameters = "", .begin = readyz_begin},
+    {.method = HTTP_GET, .path = "/", .parameters = "", .begin = root_begin},
+};
+
+const uint32_t api_routes_count = sizeof(api_routes) / sizeof(api_routes[0]);
+
+/* `/v1/kv` without its slash is the root prefix, not a redirect (contract 1.11). */
+static bool path_matches(const struct api_route *route, struct rk_bytes path,
+                         struct rk_bytes *ret_rest)
+{
+    const size_t size = strlen(route->path);
+
+    if (route->rest == NULL) {
+        return path.size == size && memcmp(path.data, route->path, size) == 0;
+    }
+    if (path.size < size - 1 || memcmp(path.data, route->path, size - 1) != 0) {
+        return false;
+    }
+    if (path.size == size - 1) {
+        *ret_rest = (struct rk_bytes){.data = path.data + path.size, .size = 0};
+        return true;
+    }
+    *ret_rest = (struct rk_bytes){.data = path.data + size, .size = path.size - (uint32_t)size};
+    return path.data[size - 1] == '/';
+}
+
+enum route_match route_find(struct rk_bytes path, enum http_method method,
+                            const struct api_route **ret, struct rk_bytes *ret_rest)
+{
+    enum route_match match = ROUTE_UNKNOWN;
+
+    for (uint32_t i = 0; i < api_routes_count; i++) {
+        struct rk_bytes rest = {.data = NULL, .size = 0};
+        if (!path_matches(&api_routes[i], path, &rest)) {
+            continue;
+        }
+        *ret = &api_routes[i];
+        if (api_routes[i].method == method) {
+            *ret_rest = rest;
+            return ROUTE_FOUND;
+        }
+        match = ROUTE_OTHER_METHODS;
+    }
+    return match;
+}
+
+const char *route_method_name(enum http_method method)
+{
+    static const char *const names[] = {
+        [HTTP_GET] = "GET", [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE", [HTTP_POST] = "POST"};
+
+    RK_ASSERT(method <= HTTP_POST);
+    return names[method];
+}
+
+void route_append_allow(const struct api_route *route, struct rk_buf *buf)
+{
+    rk_buf_append_text(buf, "OPTIONS");
+    for (uint32_t i = 0; i < api_routes_count; i++) {
+        if (strcmp(api_routes[i].path, route->path) == 0) {
+            rk_buf_append_byte(buf, ',');
+            rk_buf_append_text(buf, route_method_name(api_routes[i].method));
+        }
+    }
+}
+
+bool route_declares(const struct api_route *route, const char *name)
+{
+    const size_t size = strlen(name);
+
+    RK_ASSERT(size > 0);
+    for (const char *at = route->parameters; *at != '\0';) {
+        const size_t word = strcspn(at, " ");
+        if (word == size && memcmp(at, name, size) == 0) {
+            return true;
+        }
+        at += word + (at[word] == ' ');
+    }
+    return false;
+}
