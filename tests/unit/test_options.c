@@ -302,6 +302,40 @@ START_TEST(nul_byte_in_a_file_is_refused)
 }
 END_TEST
 
+/* Every line of etc/raftkv.conf, its comment sign taken away, is a setting that is accepted. */
+START_TEST(shipped_file_is_accepted_with_every_key_set)
+{
+    static char text[OPTIONS_FILE_SIZE_MAX];
+    const char *source = getenv("srcdir");
+    char path[4096];
+    uint32_t count = 0;
+    uint32_t size = 0;
+
+    snprintf(path, sizeof(path), "%s/etc/raftkv.conf", source != NULL ? source : ".");
+    FILE *file = fopen(path, "r");
+    ck_assert_msg(file != NULL, "cannot read %s", path);
+    for (char line[512]; fgets(line, sizeof(line), file) != NULL;) {
+        const bool is_setting = line[0] == '#' && line[1] >= 'a' && line[1] <= 'z';
+        if (is_setting && strncmp(line, "#join", 5) != 0) {
+            ck_assert_uint_lt(size + strlen(line), sizeof(text));
+            memcpy(text + size, line + 1, strlen(line + 1));
+            size += (uint32_t)strlen(line + 1);
+            count++;
+        }
+    }
+    fclose(file);
+    const struct rk_bytes bytes = {.data = (const uint8_t *)text, .size = size};
+
+    const enum rk_status status =
+        options_apply_text(path, bytes, &options, message, sizeof(message));
+
+    ck_assert_msg(status == RK_OK, "%s", message);
+    uint32_t rows_count = 0;
+    ck_assert_ptr_nonnull(options_rows(&rows_count));
+    ck_assert_uint_eq(count, rows_count - 1); /* but for join, which takes no value yet */
+}
+END_TEST
+
 START_TEST(unknown_flag_is_refused)
 {
     ck_assert_refused(LOAD("--node-name=x"), "--node-name=x", "unknown flag");
@@ -552,6 +586,7 @@ static void accepting_tests_add(TCase *tcase)
     tcase_add_test(tcase, dev_makes_an_empty_private_directory);
     tcase_add_test(tcase, help_and_version_are_seen_before_anything_is_made);
     tcase_add_test(tcase, help_names_every_key_and_its_default);
+    tcase_add_test(tcase, shipped_file_is_accepted_with_every_key_set);
 }
 
 static void refusing_tests_add(TCase *tcase)
