@@ -33,6 +33,8 @@ struct log_identity {
     uint64_t incarnation; /* random, drawn when the directory was made; never 0 */
 };
 
+/* What an implementation does; log_store.c has checked the arguments and checks the frames that
+ * `read` appends. A failed write leaves no trace behind that a later open would not also show. */
 struct log_store_ops {
     enum rk_status (*write)(struct log_store *store, const struct raft_write *const *writes,
                             uint32_t writes_count);
@@ -42,9 +44,11 @@ struct log_store_ops {
     void (*close)(struct log_store *store);
 };
 
-/* First member of every implementation, which keeps bounds and hard_state current. */
+/* First member of every implementation, which fills it once, at open. From then on log_store.c
+ * moves bounds and hard_state, so that no implementation can get them wrong. */
 struct log_store {
     const struct log_store_ops *ops;
+    bool has_failed; /* a write, a checkpoint or a read failed: everything is refused from then on */
     struct log_bounds bounds;
     struct raft_hard_state hard_state;
     struct log_identity identity;
@@ -52,9 +56,10 @@ struct log_store {
 
 /* Makes all of `writes`, in order, durable in one transaction with one fsync: after RK_OK they
  * survive any crash. Entries carry sealed frames (base/frame.h).
- * Errors: RK_IO, RK_FULL (disk full). Bounds and hard state are then unchanged in memory and the
+ * Errors: RK_IO, RK_FULL (disk full), RK_CORRUPT (what a truncation would continue fails its
+ * check). Bounds and hard state are then unchanged in memory and the
  * caller must stop the process: a failed fsync may not be retried, the kernel may already have
- * dropped the pages (correctness F2). */
+ * dropped the pages (correctness F2). Every later call on the store returns RK_IO. */
 RK_MUST_USE enum rk_status log_store_write(struct log_store *store,
                                            const struct raft_write *const *writes,
                                            uint32_t writes_count);
@@ -62,13 +67,14 @@ RK_MUST_USE enum rk_status log_store_write(struct log_store *store,
 /* Appends to `buf` the frames of entries first .. last, stopping after the first one that makes
  * at least `bytes_max` bytes; *ret_last is the last index appended. Each frame is checked.
  * Errors: RK_COMPACTED (first <= base), RK_NOT_FOUND (last > last held), RK_IO, RK_CORRUPT,
- * RK_TOO_LARGE (buf's ceiling); buf may then hold a part, *ret_last is untouched. */
+ * RK_TOO_LARGE (buf's ceiling); buf may then hold a part, *ret_last is untouched. After RK_IO
+ * every later call on the store returns RK_IO. */
 RK_MUST_USE enum rk_status log_store_read(struct log_store *store, raft_index first,
                                           raft_index last, size_t bytes_max, struct rk_buf *buf,
                                           raft_index *ret_last);
 
 /* Called between batches, when no write waits: checkpoints the WAL when it has grown enough to be
- * worth it. Errors: RK_IO, RK_FULL: as for a write. */
+ * worth it. Errors: RK_IO, RK_FULL, RK_CORRUPT: as for a write. */
 RK_MUST_USE enum rk_status log_store_maintain(struct log_store *store);
 
 /* What a start learns from the log; everything is checked on the way: contiguity, terms that never

@@ -1,6 +1,7 @@
 /* log_store_mem.h -- log store in memory, for the simulator, unit tests and log-store = memory.
  *
- * It models a disk that may fail: `write_fault_at` names the write that returns RK_IO.
+ * It holds a copy of every frame. It models a disk that may fail: `write_fault_at` names the write
+ * that returns RK_IO, `bytes_max` the room there is.
  */
 #ifndef RK_STORAGE_LOG_STORE_MEM_H
 #define RK_STORAGE_LOG_STORE_MEM_H
