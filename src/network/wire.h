@@ -35,9 +35,15 @@ struct wire_append_extra {
     uint64_t previous_chain;
 };
 
-/* Requests: /raft/vote, /raft/append (appends and heartbeats), /raft/timeout-now; and their
- * answers. message.term, from, to are part of the line. For an append request, `frames` is the
- * run of sealed frames and follows the line. */
+/* Everywhere below, numbers are less than 2^53 (asserted when encoding, checked when decoding);
+ * cluster, incarnations, chains and fingerprints are any 64 bits. A decoder's `reason` is NULL
+ * with RK_OK, else text valid until the thread's next decoding.
+ *
+ * Requests: /raft/vote, /raft/append (appends and heartbeats), /raft/timeout-now; and their
+ * answers. message.term, from, to are part of the line; the envelope's from and to are not looked
+ * at. request and after_write stay here. For an append request, `frames` is the run of sealed
+ * frames, exactly those that entries_count and entries_last name (asserted), and follows the line;
+ * `extra` may be NULL with the other types. */
 void wire_encode_message(const struct wire_envelope *envelope, const struct raft_message *message,
                          const struct wire_append_extra *extra, struct rk_bytes frames,
                          struct rk_buf *buf);
@@ -52,10 +58,11 @@ struct wire_message {
     struct raft_entry entries[RAFT_WRITE_ENTRIES_MAX]; /* frames lent from the body; config NULL:
                                                           the node decodes configurations */
 };
-/* `is_request` says which types are legal; `path` of a request must fit its type. Frames are
+/* `is_request` says which types are legal; `path`, of the exchange, must fit the type (NULL: not
+ * looked at). A request's term is not 0, and neither are from and to. Frames are
  * checked one by one, contiguous after previous, terms not falling and not above message.term,
- * and their chain follows previous_chain. Errors: RK_INVALID (with the reason in `reason`, static
- * text), RK_CORRUPT (a frame fails its check); *ret is then undefined. */
+ * and their chain follows previous_chain. Errors: RK_INVALID (also: another protocol version),
+ * RK_CORRUPT (a frame fails its check); *ret is then undefined. */
 RK_MUST_USE enum rk_status wire_decode_message(struct rk_bytes body, const char *path,
                                                bool is_request, struct wire_message *ret,
                                                const char **reason);
@@ -66,7 +73,7 @@ struct wire_identity {
     char node_name[RK_NODE_NAME_SIZE_MAX + 1];
     char peer_address[RK_ADDRESS_SIZE_MAX + 1];
     char client_address[RK_ADDRESS_SIZE_MAX + 1];
-    bool is_forming; /* its data directory is new: it would take part in forming a cluster */
+    bool is_forming;    /* its data directory is new: it would take part in forming a cluster */
     uint64_t formation; /* fingerprint of the initial-cluster it was given */
     raft_term term;
     raft_node_id leader;
@@ -86,8 +93,7 @@ struct wire_read_index {
     raft_index read_index; /* answer, with RK_OK */
 };
 void wire_encode_read_index(const struct wire_read_index *read_index, struct rk_buf *buf);
-RK_MUST_USE enum rk_status wire_decode_read_index(struct rk_bytes body,
-                                                  struct wire_read_index *ret,
+RK_MUST_USE enum rk_status wire_decode_read_index(struct rk_bytes body, struct wire_read_index *ret,
                                                   const char **reason); /* RK_INVALID */
 
 /* POST /raft/forward: a follower's clients' writes, as frame payloads without a header (type,
