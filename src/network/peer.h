@@ -12,8 +12,8 @@
 #include "base/prng.h"
 
 struct peer_health {
-    uint32_t failures;       /* in a row; 0: the last try succeeded */
-    uint64_t retry_at_ms;    /* not before; 0: at once */
+    uint32_t failures;        /* in a row; 0: the last try succeeded */
+    uint64_t retry_at_ms;     /* not before; 0: at once */
     uint64_t last_success_ms; /* 0: never */
     uint64_t last_failure_ms;
     bool is_reported_down; /* the log has said so; cleared by a success */
