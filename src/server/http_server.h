@@ -7,8 +7,8 @@
  *
  * What a handler sees is a whole request, unambiguous: exactly one Host, one length, no escapes
  * undone, a body within its limit (correctness 4.1). What is not gets its 4xx here and is closed.
- * Slow senders are closed by deadlines of our own: headers 5 s, body 1 KiB/s and 30 s, idle
- * keep-alive 60 s.
+ * Slow peers are closed by deadlines of our own (server/http_reaper.h): headers 5 s, body 1 KiB/s
+ * and 30 s, answer 30 s without progress, idle keep-alive 60 s.
  *
  * Thread: the loop's; http_server_complete() alone may be called from any thread.
  */
@@ -30,30 +30,41 @@ struct http_server_options {
      * later; an exchange that is neither is a bug (asserted). */
     void (*on_request)(void *context, struct http_exchange *exchange,
                        const struct http_request *request);
-    /* A suspended exchange that http_server_complete() named: answer it now. */
+    /* A suspended exchange that http_server_complete() named: answer it now, or suspend it again
+     * (one more http_server_complete() must then follow). */
     void (*on_complete)(void *context, struct http_exchange *exchange, void *completion);
-    /* The exchange is over, answered or not: free what exchange->user points to. Never called
-     * while the exchange is suspended. */
+    /* An exchange that on_request saw is over, answered or not: free what its user pointer points
+     * to. Never called while the exchange is suspended. */
     void (*on_end)(void *context, struct http_exchange *exchange);
     void *context;
     uint32_t connections_max;
-    size_t body_size_max;         /* past it: 413, and the connection is closed */
-    size_t body_size_swallowed;   /* an oversize body up to here is read and answered 413 */
-    bool origin_form_only;        /* the peer side refuses absolute-form targets */
-    uint32_t header_timeout_ms;   /* 0: 5000 */
-    uint32_t body_timeout_ms;     /* 0: 30000 */
-    uint32_t idle_timeout_ms;     /* 0: 60000 */
+    size_t body_size_max;       /* past it: 413, and the connection is closed */
+    size_t body_size_swallowed; /* an oversize body up to here is read and answered 413 */
+    bool origin_form_only;      /* the peer side refuses absolute-form targets */
+    uint32_t header_timeout_ms; /* 0: 5000 */
+    uint32_t body_timeout_ms;   /* 0: 30000 */
+    uint32_t idle_timeout_ms;   /* 0: 60000 */
+    uint32_t write_timeout_ms;  /* 0: 30000; an answer of which the peer takes nothing */
 };
 
+/* The options are copied. NULL: the process has no descriptors left. */
 struct http_server *http_server_new(const struct http_server_options *options);
 void http_server_free(struct http_server *server); /* no exchange may be suspended; NULL allowed */
 
-/* Takes over an accepted, connected socket. Errors: RK_BUSY (connections_max); the socket is then
- * closed. */
+/* The beginning of the end: what is idle is closed now, every answer from now on closes its
+ * connection. */
+void http_server_drain(struct http_server *server);
+
+/* Closes the connections of all suspended exchanges (on_end runs): for a stop after which nobody
+ * is left who could complete them. */
+void http_server_abandon(struct http_server *server);
+
+/* Takes over an accepted, connected socket. Errors: RK_BUSY (connections_max, or no descriptors);
+ * the socket is then closed. */
 RK_MUST_USE enum rk_status http_server_add(struct http_server *server, int socket);
 
 /* The owner's loop watches this for reading, and calls http_server_run() when it is readable, at
- * the deadline, and after every batch of completions. */
+ * the deadline, and after every batch of completions. now_ms is rk_monotonic_ms(). */
 int http_server_fd(const struct http_server *server);
 uint64_t http_server_deadline_ms(struct http_server *server, uint64_t now_ms);
 void http_server_run(struct http_server *server, uint64_t now_ms);
@@ -61,8 +72,10 @@ void http_server_run(struct http_server *server, uint64_t now_ms);
 /* The handler's own pointer, NULL at first. */
 void **http_exchange_user(struct http_exchange *exchange);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
+struct http_server *http_exchange_server(const struct http_exchange *exchange);
 
-/* Answers; *response is taken over (its body and stream are freed when sent). */
+/* Answers; *response is taken over (its body and stream are freed when sent). A header that HTTP
+ * cannot carry (a line break in its value) is left out. */
 void http_exchange_respond(struct http_exchange *exchange, struct http_response *response);
 
 /* The answer comes later: exactly one http_server_complete() must follow. Suspend before handing
@@ -85,8 +98,8 @@ struct http_server_counts {
     uint32_t connections;
     uint32_t suspended;
     uint64_t requests;
-    uint64_t refused;  /* by the parser seam or a limit */
-    uint64_t reaped;   /* slow or idle */
+    uint64_t refused; /* by the parser seam or a limit */
+    uint64_t reaped;  /* slow or idle */
 };
 struct http_server_counts http_server_counts(const struct http_server *server);
 

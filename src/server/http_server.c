@@ -1,0 +1,809 @@
+#include "server/http_server.h"
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/limits.h"
+#include "base/queue.h"
+#include "server/http_head.h"
+#include "server/http_reaper.h"
+
+enum {
+    /* What libmicrohttpd holds for each connection, idle or not: the longest request line with
+     * room for ordinary fields, and the head of the answer. */
+    CONNECTION_MEMORY_SIZE = 24 * 1024,
+    STREAM_BLOCK_SIZE = 64 * 1024,
+    COMPLETIONS_PER_RUN_MAX = 256,
+    EXCHANGES_SPARE_MAX = 256, /* kept for reuse, so that a request allocates little */
+    SPARE_BODY_SIZE_MAX = 4096,
+    SPARE_TARGET_SIZE_MAX = 1024,
+};
+_Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 8 * 1024,
+               "the longest target leaves room for the fields");
+
+enum exchange_state {
+    EXCHANGE_HEAD,      /* the request line is known */
+    EXCHANGE_BODY,      /* the head was judged good; the body comes in */
+    EXCHANGE_CUT_OFF,   /* to be closed without another word */
+    EXCHANGE_HANDED,    /* in a handler */
+    EXCHANGE_SUSPENDED, /* http_server_complete() will come */
+    EXCHANGE_ANSWERED,  /* `answer` waits for libmicrohttpd to ask for it */
+    EXCHANGE_SENDING,
+};
+
+/* One accepted socket. */
+struct connection {
+    struct http_watch watch; /* first: a watch is its connection */
+    struct http_server *server;
+    struct http_exchange *exchange; /* NULL between requests */
+    struct MHD_Connection *mhd;
+};
+
+struct http_exchange {
+    struct connection *connection;
+    struct http_exchange *next_spare;
+    enum exchange_state state;
+    bool was_handed;  /* on_end is owed */
+    bool is_resuming; /* libmicrohttpd has it suspended still, and asked to go on */
+    bool target_too_long;
+    const char *target_in_place; /* where libmicrohttpd has it: only compared, never read */
+    size_t target_size;          /* up to the first NUL there */
+    void *user;
+    struct MHD_Response *answer;
+    uint32_t answer_status;
+    uint64_t body_received; /* bytes, those swallowed too */
+    struct rk_buf target;   /* with its NUL */
+    struct rk_buf body;
+    struct http_request request;
+    struct http_field fields[RK_HEADERS_MAX];
+};
+
+struct http_server {
+    struct http_server_options options;
+    struct MHD_Daemon *daemon;
+    int epoll; /* over the daemon's epoll and the queue's eventfd */
+    struct rk_queue *completions;
+    struct http_reaper reaper;
+    struct http_exchange *spares;
+    uint32_t spares_count;
+    uint64_t now_ms;
+    bool is_pending; /* libmicrohttpd has more to do at once */
+    bool is_draining;
+    struct http_server_counts counts;
+};
+
+/* ---- exchanges ---- */
+
+static struct http_exchange *exchange_take(struct connection *connection)
+{
+    struct http_server *server = connection->server;
+    struct http_exchange *exchange = server->spares;
+
+    if (exchange == NULL) {
+        exchange = rk_heap_zalloc(1, sizeof *exchange);
+        rk_buf_init(&exchange->target, RK_TARGET_SIZE_MAX + 1);
+        rk_buf_init(&exchange->body, server->options.body_size_max);
+    } else {
+        server->spares = exchange->next_spare;
+        server->spares_count--;
+    }
+    exchange->connection = connection;
+    connection->exchange = exchange;
+    return exchange;
+}
+
+static void exchange_free(struct http_exchange *exchange)
+{
+    rk_buf_done(&exchange->target);
+    rk_buf_done(&exchange->body);
+    rk_heap_free(exchange);
+}
+
+static void buf_empty(struct rk_buf *buf, size_t kept_size_max)
+{
+    const size_t size_max = buf->size_max;
+
+    if (buf->capacity > kept_size_max) {
+        rk_buf_done(buf);
+        rk_buf_init(buf, size_max);
+    } else {
+        rk_buf_reset(buf);
+    }
+}
+
+static void exchange_put_back(struct http_server *server, struct http_exchange *exchange)
+{
+    if (server->spares_count == EXCHANGES_SPARE_MAX) {
+        exchange_free(exchange);
+        return;
+    }
+    buf_empty(&exchange->target, SPARE_TARGET_SIZE_MAX);
+    buf_empty(&exchange->body, SPARE_BODY_SIZE_MAX);
+    exchange->state = EXCHANGE_HEAD;
+    exchange->was_handed = false;
+    exchange->is_resuming = false;
+    exchange->user = NULL;
+    exchange->body_received = 0;
+    exchange->next_spare = server->spares;
+    server->spares = exchange;
+    server->spares_count++;
+}
+
+static void exchange_end(struct http_exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    struct http_server *server = connection->server;
+
+    RK_ASSERT(exchange->state != EXCHANGE_SUSPENDED);
+    if (exchange->was_handed && server->options.on_end != NULL) {
+        server->options.on_end(server->options.context, exchange);
+    }
+    if (exchange->answer != NULL) {
+        MHD_destroy_response(exchange->answer);
+        exchange->answer = NULL;
+    }
+    connection->exchange = NULL;
+    exchange_put_back(server, exchange);
+}
+
+void **http_exchange_user(struct http_exchange *exchange)
+{
+    return &exchange->user;
+}
+
+const struct http_request *http_exchange_request(const struct http_exchange *exchange)
+{
+    return &exchange->request;
+}
+
+struct http_server *http_exchange_server(const struct http_exchange *exchange)
+{
+    return exchange->connection->server;
+}
+
+void http_exchange_suspend(struct http_exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    struct http_server *server = connection->server;
+
+    RK_ASSERT(exchange->state == EXCHANGE_HANDED);
+    exchange->state = EXCHANGE_SUSPENDED;
+    server->counts.suspended++;
+    http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_SUSPENDED, server->now_ms);
+    if (!exchange->is_resuming) {
+        MHD_suspend_connection(connection->mhd);
+    }
+}
+
+/* ---- answers ---- */
+
+static ssize_t stream_read(void *context, uint64_t position, char *data, size_t size)
+{
+    struct http_stream *stream = context;
+    const size_t filled = stream->read(stream, (uint8_t *)data, size);
+
+    (void)position;
+    return filled == 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)filled;
+}
+
+static void stream_close(void *context)
+{
+    struct http_stream *stream = context;
+
+    stream->close(stream);
+}
+
+/* Takes body or stream out of *response. */
+static struct MHD_Response *answer_of_body(struct http_response *response)
+{
+    static char nothing[1];
+    struct http_stream *stream = response->stream;
+
+    if (stream != NULL) {
+        response->stream = NULL;
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_SIZE, stream_read,
+                                                 stream, stream_close);
+    }
+    if (response->body.size == 0) {
+        return MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+    }
+    struct rk_buf body = response->body;
+    rk_buf_init(&response->body, body.size_max);
+    return MHD_create_response_from_buffer_with_free_callback(body.size, body.data, rk_heap_free);
+}
+
+static struct MHD_Response *answer_make(struct http_response *response, bool is_last)
+{
+    struct MHD_Response *answer = answer_of_body(response);
+
+    RK_ASSERT(answer != NULL);
+    for (uint32_t i = 0; i < response->headers_count; i++) {
+        /* A value that cannot be a field is left out: the header says so. */
+        const enum MHD_Result added =
+            MHD_add_response_header(answer, response->headers[i].name, response->headers[i].value);
+        RK_MAYBE(added == MHD_NO);
+    }
+    if (is_last) {
+        const enum MHD_Result added = MHD_add_response_header(answer, "Connection", "close");
+        RK_ASSERT(added == MHD_YES);
+    }
+    return answer;
+}
+
+void http_exchange_respond(struct http_exchange *exchange, struct http_response *response)
+{
+    const struct http_server *server = exchange->connection->server;
+
+    RK_ASSERT(exchange->state == EXCHANGE_HANDED);
+    exchange->answer = answer_make(response, response->close_connection || server->is_draining);
+    exchange->answer_status = response->status;
+    exchange->state = EXCHANGE_ANSWERED;
+    http_response_done(response);
+}
+
+static enum MHD_Result answer_queue(struct http_exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    struct http_server *server = connection->server;
+
+    const enum MHD_Result queued =
+        MHD_queue_response(connection->mhd, exchange->answer_status, exchange->answer);
+    MHD_destroy_response(exchange->answer);
+    exchange->answer = NULL;
+    exchange->state = EXCHANGE_SENDING;
+    http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_ANSWER, server->now_ms);
+    return queued;
+}
+
+/* The seam's own answer; the connection is not used again. */
+static enum MHD_Result exchange_refuse(struct http_exchange *exchange, uint32_t status,
+                                       const char *text, bool closes)
+{
+    struct http_server *server = exchange->connection->server;
+    struct http_response response;
+
+    http_response_init(&response, 256);
+    http_response_text(&response, status, text);
+    exchange->answer = answer_make(&response, closes || server->is_draining);
+    exchange->answer_status = status;
+    http_response_done(&response);
+    server->counts.refused++;
+    return answer_queue(exchange);
+}
+
+static void too_large_text(const struct http_server *server, char *text, size_t size)
+{
+    (void)snprintf(text, size, "Request body too large, max size: %zu bytes",
+                   server->options.body_size_max);
+}
+
+static enum MHD_Result exchange_refuse_size(struct http_exchange *exchange, bool closes)
+{
+    char text[96];
+
+    too_large_text(exchange->connection->server, text, sizeof text);
+    return exchange_refuse(exchange, 413, text, closes);
+}
+
+/* ---- requests ---- */
+
+static enum http_method method_of(const char *name)
+{
+    static const char *const names[] = {
+        [HTTP_GET] = "GET",     [HTTP_PUT] = "PUT",   [HTTP_DELETE] = "DELETE",
+        [HTTP_POST] = "POST",   [HTTP_HEAD] = "HEAD", [HTTP_OPTIONS] = "OPTIONS",
+        [HTTP_PATCH] = "PATCH",
+    };
+    for (enum http_method method = HTTP_GET; method < HTTP_METHOD_OTHER; method++) {
+        if (strcmp(name, names[method]) == 0) {
+            return method;
+        }
+    }
+    return HTTP_METHOD_OTHER;
+}
+
+struct field_walk {
+    struct http_exchange *exchange;
+    bool too_many;
+    bool has_control;
+};
+
+static enum MHD_Result field_collect(void *context, enum MHD_ValueKind kind, const char *name,
+                                     size_t name_size, const char *value, size_t value_size)
+{
+    struct field_walk *walk = context;
+    struct http_request *request = &walk->exchange->request;
+
+    (void)kind;
+    if (request->headers_count == RK_HEADERS_MAX) {
+        walk->too_many = true;
+        return MHD_NO;
+    }
+    walk->has_control |= http_value_has_control(name, name_size) ||
+                         (value != NULL && http_value_has_control(value, value_size));
+    walk->exchange->fields[request->headers_count++] =
+        (struct http_field){.name = name, .value = value == NULL ? "" : value};
+    return MHD_YES;
+}
+
+/* libmicrohttpd ends the target at its first NUL; the version then is not where the target says
+ * it must be. */
+static bool target_has_nul(const struct http_exchange *exchange, const char *version)
+{
+    return (uintptr_t)version != (uintptr_t)exchange->target_in_place + exchange->target_size + 1;
+}
+
+static struct http_verdict exchange_judge(struct http_exchange *exchange, const char *version)
+{
+    const struct http_server *server = exchange->connection->server;
+    struct field_walk walk = {.exchange = exchange};
+
+    (void)MHD_get_connection_values_n(exchange->connection->mhd, MHD_HEADER_KIND, field_collect,
+                                      &walk);
+    const struct http_head head = {
+        .version = version,
+        .target = exchange->request.target,
+        .fields = exchange->fields,
+        .fields_count = exchange->request.headers_count,
+        .target_too_long = exchange->target_too_long,
+        .fields_too_many = walk.too_many,
+        .has_control = walk.has_control || target_has_nul(exchange, version),
+        .origin_form_only = server->options.origin_form_only,
+    };
+    return http_head_judge(&head);
+}
+
+/* The head is complete; nothing of the body has been read, so this is the time to refuse. */
+static enum MHD_Result on_head(struct http_exchange *exchange, const char *method,
+                               const char *version)
+{
+    struct connection *connection = exchange->connection;
+    struct http_server *server = connection->server;
+
+    exchange->request = (struct http_request){
+        .method = method_of(method),
+        .method_name = method,
+        .target = (const char *)exchange->target.data,
+        .headers = exchange->fields,
+    };
+    const struct http_verdict verdict = exchange_judge(exchange, version);
+    if (verdict.status != 0) {
+        return exchange_refuse(exchange, verdict.status, verdict.text, true);
+    }
+    if (verdict.content_length > server->options.body_size_swallowed) {
+        return exchange_refuse_size(exchange, true);
+    }
+    exchange->state = EXCHANGE_BODY;
+    http_reaper_enter(&server->reaper, &connection->watch,
+                      verdict.has_body ? HTTP_PHASE_BODY : HTTP_PHASE_NONE, server->now_ms);
+    return MHD_YES;
+}
+
+/* In mid-upload libmicrohttpd takes no answer, so what a chunked body past all limits gets is
+ * written by hand: nothing else is under way on this socket, and it is closed right after. */
+static enum MHD_Result cut_off_upload(struct http_exchange *exchange)
+{
+    char text[96];
+    char answer[256];
+
+    too_large_text(exchange->connection->server, text, sizeof text);
+    const int size = snprintf(answer, sizeof answer,
+                              "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
+                              "Content-Type: text/plain; charset=utf-8\r\n"
+                              "Content-Length: %zu\r\n\r\n%s",
+                              strlen(text), text);
+    const ssize_t sent =
+        send(exchange->connection->watch.socket, answer, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    RK_MAYBE(sent < 0);
+    exchange->connection->server->counts.refused++;
+    exchange->state = EXCHANGE_CUT_OFF;
+    return MHD_NO;
+}
+
+static enum MHD_Result on_body_part(struct http_exchange *exchange, const char *data, size_t size)
+{
+    const struct http_server *server = exchange->connection->server;
+
+    exchange->body_received += size;
+    exchange->connection->watch.progress = exchange->body_received;
+    if (exchange->body_received > server->options.body_size_swallowed) {
+        return cut_off_upload(exchange);
+    }
+    if (exchange->body_received <= server->options.body_size_max) {
+        rk_buf_append(&exchange->body, data, size);
+    } else {
+        buf_empty(&exchange->body, 0); /* swallowed only */
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result on_whole(struct http_exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    struct http_server *server = connection->server;
+
+    if (exchange->body_received > server->options.body_size_max) {
+        return exchange_refuse_size(exchange, false);
+    }
+    http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_NONE, server->now_ms);
+    exchange->request.body = rk_buf_bytes(&exchange->body);
+    exchange->state = EXCHANGE_HANDED;
+    exchange->was_handed = true;
+    server->counts.requests++;
+    server->options.on_request(server->options.context, exchange, &exchange->request);
+    if (exchange->state == EXCHANGE_SUSPENDED) {
+        return MHD_YES;
+    }
+    RK_ASSERT(exchange->state == EXCHANGE_ANSWERED);
+    return answer_queue(exchange);
+}
+
+/* ---- what libmicrohttpd calls ---- */
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info->socket_context;
+}
+
+/* The request line is there: the one place that shows the target as it came. */
+static void *on_request_line(void *context, const char *target, struct MHD_Connection *mhd)
+{
+    struct http_server *server = context;
+    struct connection *connection = connection_of(mhd);
+    struct http_exchange *exchange = exchange_take(connection);
+
+    exchange->target_in_place = target;
+    exchange->target_size = strlen(target);
+    exchange->target_too_long = exchange->target_size > RK_TARGET_SIZE_MAX;
+    rk_buf_append(&exchange->target, target,
+                  exchange->target_too_long ? RK_TARGET_SIZE_MAX : exchange->target_size);
+    rk_buf_append_byte(&exchange->target, 0);
+    /* A new connection keeps the deadline of its accept. */
+    if (connection->watch.phase != HTTP_PHASE_HEADERS) {
+        http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_HEADERS, server->now_ms);
+    }
+    return exchange;
+}
+
+static enum MHD_Result on_progress(void *context, struct MHD_Connection *mhd, const char *url,
+                                   const char *method, const char *version, const char *data,
+                                   size_t *data_size, void **request_context)
+{
+    struct http_exchange *exchange = *request_context;
+
+    (void)context;
+    (void)mhd;
+    (void)url;
+    if (exchange->state == EXCHANGE_HEAD) {
+        return on_head(exchange, method, version);
+    }
+    if (exchange->state == EXCHANGE_ANSWERED) {
+        return answer_queue(exchange);
+    }
+    if (exchange->state == EXCHANGE_CUT_OFF) {
+        return MHD_NO;
+    }
+    RK_ASSERT(exchange->state == EXCHANGE_BODY);
+    if (*data_size == 0) {
+        return on_whole(exchange);
+    }
+    const size_t size = *data_size;
+    *data_size = 0;
+    return on_body_part(exchange, data, size);
+}
+
+static void on_completed(void *context, struct MHD_Connection *mhd, void **request_context,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct http_server *server = context;
+    struct http_exchange *exchange = *request_context;
+    struct connection *connection = connection_of(mhd);
+
+    *request_context = NULL;
+    if (exchange != NULL) {
+        exchange_end(exchange);
+    }
+    http_reaper_enter(&server->reaper, &connection->watch,
+                      code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? HTTP_PHASE_IDLE
+                                                                  : HTTP_PHASE_NONE,
+                      server->now_ms);
+}
+
+static void connection_started(struct http_server *server, struct MHD_Connection *mhd,
+                               void **socket_context)
+{
+    struct connection *connection = rk_heap_zalloc(1, sizeof *connection);
+
+    connection->server = server;
+    connection->mhd = mhd;
+    http_watch_init(&connection->watch,
+                    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_HEADERS, server->now_ms);
+    *socket_context = connection;
+    server->counts.connections++;
+}
+
+static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *server = context;
+    struct connection *connection = *socket_context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        connection_started(server, mhd, socket_context);
+        return;
+    }
+    if (connection->exchange != NULL) {
+        exchange_end(connection->exchange);
+    }
+    http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_NONE, server->now_ms);
+    rk_heap_free(connection);
+    *socket_context = NULL;
+    server->counts.connections--;
+}
+
+/* Escapes are undone once, by who knows what they mean. */
+static size_t leave_escapes(void *context, struct MHD_Connection *mhd, char *text)
+{
+    (void)context;
+    (void)mhd;
+    return strlen(text);
+}
+
+/* ---- the server ---- */
+
+static struct MHD_Daemon *daemon_start(struct http_server *server)
+{
+    /* One more than we let in, so that the limit that is met is ours. */
+    const unsigned int connections_max = server->options.connections_max + 1;
+
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        on_progress, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,
+        on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, server,
+        MHD_OPTION_CONNECTION_LIMIT, connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY_SIZE, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+}
+
+static bool watch_readable(struct http_server *server, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+
+    return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static bool server_open(struct http_server *server)
+{
+    server->epoll = epoll_create1(EPOLL_CLOEXEC);
+    server->daemon = daemon_start(server);
+    if (server->epoll < 0 || server->daemon == NULL) {
+        return false;
+    }
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    return info != NULL && watch_readable(server, info->epoll_fd) &&
+           watch_readable(server, rk_queue_fd(server->completions));
+}
+
+static uint32_t timeout_or(uint32_t timeout_ms, uint32_t fallback_ms)
+{
+    return timeout_ms == 0 ? fallback_ms : timeout_ms;
+}
+
+struct http_server *http_server_new(const struct http_server_options *options)
+{
+    const struct http_reaper_timeouts timeouts = {
+        .header_ms = timeout_or(options->header_timeout_ms, 5000),
+        .body_ms = timeout_or(options->body_timeout_ms, 30000),
+        .idle_ms = timeout_or(options->idle_timeout_ms, 60000),
+        .write_ms = timeout_or(options->write_timeout_ms, 30000),
+    };
+    struct http_server *server = rk_heap_zalloc(1, sizeof *server);
+
+    RK_ASSERT(options->on_request != NULL && options->connections_max > 0);
+    RK_ASSERT(options->body_size_max <= options->body_size_swallowed);
+    server->options = *options;
+    server->epoll = -1;
+    /* Each connection has one exchange at most, so this queue is never full. */
+    server->completions = rk_queue_new(options->connections_max, sizeof(struct http_completion));
+    http_reaper_init(&server->reaper, &timeouts);
+    if (!server_open(server)) {
+        http_server_free(server);
+        return NULL;
+    }
+    return server;
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    RK_ASSERT(server->counts.suspended == 0);
+    if (server->daemon != NULL) {
+        MHD_stop_daemon(server->daemon);
+    }
+    RK_ASSERT(server->counts.connections == 0);
+    while (server->spares != NULL) {
+        struct http_exchange *exchange = server->spares;
+        server->spares = exchange->next_spare;
+        exchange_free(exchange);
+    }
+    if (server->epoll >= 0) {
+        (void)close(server->epoll);
+    }
+    rk_queue_free(server->completions);
+    rk_heap_free(server);
+}
+
+enum rk_status http_server_add(struct http_server *server, int socket)
+{
+    const struct sockaddr_in nobody = {.sin_family = AF_INET};
+
+    if (server->counts.connections >= server->options.connections_max || server->is_draining) {
+        (void)close(socket);
+        server->counts.refused++;
+        return RK_BUSY;
+    }
+    server->is_pending = true;
+    server->now_ms = rk_monotonic_ms(); /* the last run may be long ago */
+    /* On failure libmicrohttpd closes the socket. */
+    if (MHD_add_connection(server->daemon, socket, (const struct sockaddr *)&nobody,
+                           sizeof nobody) != MHD_YES) {
+        server->counts.refused++;
+        return RK_BUSY;
+    }
+    return RK_OK;
+}
+
+int http_server_fd(const struct http_server *server)
+{
+    return server->epoll;
+}
+
+uint64_t http_server_deadline_ms(struct http_server *server, uint64_t now_ms)
+{
+    return server->is_pending ? now_ms : http_reaper_deadline_ms(&server->reaper);
+}
+
+/* ---- completions ---- */
+
+void http_server_complete_many(struct http_server *server,
+                               const struct http_completion *completions, uint32_t count)
+{
+    const enum rk_status status = rk_queue_push(server->completions, completions, count);
+
+    RK_ASSERT(status == RK_OK);
+}
+
+void http_server_complete(struct http_server *server, struct http_exchange *exchange,
+                          void *completion)
+{
+    const struct http_completion one = {.exchange = exchange, .completion = completion};
+
+    http_server_complete_many(server, &one, 1);
+}
+
+static void complete_one(struct http_server *server, const struct http_completion *one)
+{
+    struct http_exchange *exchange = one->exchange;
+
+    RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED);
+    RK_ASSERT(exchange->connection->server == server);
+    exchange->state = EXCHANGE_HANDED;
+    exchange->is_resuming = true;
+    server->counts.suspended--;
+    server->options.on_complete(server->options.context, exchange, one->completion);
+    exchange->is_resuming = false;
+    if (exchange->state != EXCHANGE_SUSPENDED) {
+        RK_ASSERT(exchange->state == EXCHANGE_ANSWERED);
+        MHD_resume_connection(exchange->connection->mhd);
+    }
+}
+
+struct http_server_counts http_server_counts(const struct http_server *server)
+{
+    return server->counts;
+}
+
+static uint32_t completions_take(struct http_server *server)
+{
+    struct http_completion batch[COMPLETIONS_PER_RUN_MAX];
+    const uint32_t count = rk_queue_pop(server->completions, batch, COMPLETIONS_PER_RUN_MAX);
+
+    for (uint32_t i = 0; i < count; i++) {
+        complete_one(server, &batch[i]);
+    }
+    return count;
+}
+
+/* ---- a turn ---- */
+
+/* libmicrohttpd sees the end of the stream and closes in its own way. */
+static void hang_up(const struct http_watch *watch)
+{
+    (void)shutdown(watch->socket, SHUT_RDWR);
+}
+
+static void reap(struct http_server *server)
+{
+    const struct http_watch *watch = http_reaper_expired(&server->reaper, server->now_ms);
+
+    while (watch != NULL) {
+        hang_up(watch);
+        server->counts.reaped++;
+        watch = http_reaper_expired(&server->reaper, server->now_ms);
+    }
+}
+
+void http_server_run(struct http_server *server, uint64_t now_ms)
+{
+    MHD_UNSIGNED_LONG_LONG wait_ms = 1;
+
+    server->now_ms = now_ms > server->now_ms ? now_ms : server->now_ms;
+    if (rk_queue_count(server->completions) > 0) {
+        (void)completions_take(server);
+    }
+    reap(server);
+    const enum MHD_Result ran = MHD_run(server->daemon);
+    RK_ASSERT(ran == MHD_YES);
+    server->is_pending = MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
+}
+
+/* ---- the end ---- */
+
+static void hang_up_all(struct http_server *server, enum http_phase phase)
+{
+    struct http_watch *watch = http_reaper_first(&server->reaper, phase);
+
+    while (watch != NULL) {
+        http_reaper_enter(&server->reaper, watch, HTTP_PHASE_NONE, server->now_ms);
+        hang_up(watch);
+        watch = http_reaper_first(&server->reaper, phase);
+    }
+}
+
+void http_server_drain(struct http_server *server)
+{
+    server->is_draining = true;
+    server->is_pending = true;
+    hang_up_all(server, HTTP_PHASE_IDLE);
+    hang_up_all(server, HTTP_PHASE_HEADERS);
+}
+
+static void abandon_one(struct http_server *server, struct http_watch *watch)
+{
+    struct connection *connection = (struct connection *)watch;
+
+    connection->exchange->state = EXCHANGE_CUT_OFF;
+    server->counts.suspended--;
+    http_reaper_enter(&server->reaper, watch, HTTP_PHASE_NONE, server->now_ms);
+    MHD_resume_connection(connection->mhd);
+}
+
+void http_server_abandon(struct http_server *server)
+{
+    while (completions_take(server) > 0) {
+        /* What was completed in time is answered. */
+    }
+    struct http_watch *watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED);
+    while (watch != NULL) {
+        abandon_one(server, watch);
+        watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED);
+    }
+    const enum MHD_Result ran = MHD_run(server->daemon);
+    RK_ASSERT(ran == MHD_YES);
+}
