@@ -1,0 +1,290 @@
+/* raftkv kv: get, put, delete, list. */
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+
+enum { VALUE_SIZE_MAX = 8 << 20, STATUS_OK = 200, STATUS_NOT_FOUND = 404 };
+
+/* Appends "?" or "&" and the parameter. */
+static void url_parameter(struct rk_buf *url, const char *name, const uint64_t *value)
+{
+    const bool is_first = memchr(url->data, '?', url->size) == NULL;
+
+    rk_buf_append_byte(url, is_first ? '?' : '&');
+    rk_buf_append_text(url, name);
+    if (value != NULL) {
+        rk_buf_append_byte(url, '=');
+        rk_buf_append_u64(url, *value);
+    }
+}
+
+static void url_begin(struct rk_buf *url, const struct cli *cli, const char *key)
+{
+    rk_buf_init(url, CLIENT_URL_SIZE_MAX);
+    rk_buf_append_text(url, cli->base);
+    rk_buf_append_text(url, "/v1/kv/");
+    client_append_key(url, key);
+}
+
+static void url_flags(struct rk_buf *url, const struct args *args)
+{
+    if ((args->given & ARGS_CAS) != 0) {
+        url_parameter(url, "cas", &args->cas);
+    }
+    if ((args->given & ARGS_FLAGS) != 0) {
+        url_parameter(url, "flags", &args->flags);
+    }
+    if ((args->given & ARGS_RECURSE) != 0) {
+        url_parameter(url, "recurse", NULL);
+    }
+    if ((args->given & ARGS_STALE) != 0) {
+        url_parameter(url, "stale", NULL);
+    }
+    if ((args->given & ARGS_CONSISTENT) != 0) {
+        url_parameter(url, "consistent", NULL);
+    }
+}
+
+/* Asks, and frees `url`. Errors: RK_TOO_LARGE (the key), with nothing sent. */
+static enum rk_status ask(const struct cli *cli, const char *method, struct rk_buf *url,
+                          struct rk_bytes body, struct client_response *response)
+{
+    rk_buf_append_byte(url, '\0');
+    const enum rk_status status = rk_buf_status(url);
+
+    if (status == RK_OK) {
+        const struct client_request request = {.method = method,
+                                               .url = (const char *)url->data,
+                                               .body = body,
+                                               .timeout_ms = CLIENT_CALL_TIMEOUT_MS};
+        client_call(&request, response);
+    } else {
+        fputs("raftkv: the key is too long\n", cli->err);
+    }
+    rk_buf_done(url);
+    return status;
+}
+
+static const char *operand(const struct args *args, uint32_t position)
+{
+    return position + 2 < args->words_count ? args->words[position + 2] : "";
+}
+
+static enum cli_exit get_answer(const struct cli *cli, const struct args *args,
+                                const struct client_response *response)
+{
+    if (response->status == STATUS_NOT_FOUND && response->body.size == 0) {
+        fprintf(cli->err, "raftkv: kv get: no such key: %s\n", operand(args, 0));
+        return CLI_REFUSED;
+    }
+    if (response->status != STATUS_OK) {
+        return cli_refused(cli, "kv get", response);
+    }
+    output_bytes(cli->out, rk_buf_bytes(&response->body));
+    if (args->json) {
+        fputc('\n', cli->out);
+    }
+    return CLI_DONE;
+}
+
+enum cli_exit cmd_kv_get(struct cli *cli, const struct args *args)
+{
+    struct client_response response;
+    struct rk_buf url;
+    enum cli_exit result = CLI_REFUSED;
+
+    if (operand(args, 0)[0] == '\0') {
+        fputs("raftkv: kv get: the key is empty\n", cli->err);
+        return CLI_USAGE;
+    }
+    client_response_init(&response);
+    url_begin(&url, cli, operand(args, 0));
+    url_flags(&url, args);
+    if (!args->json) {
+        url_parameter(&url, "raw", NULL);
+    }
+    if (ask(cli, "GET", &url, (struct rk_bytes){.size = 0}, &response) == RK_OK) {
+        result = get_answer(cli, args, &response);
+    }
+    client_response_done(&response);
+    return result;
+}
+
+/* Reads all of `file`. Errors: RK_IO, RK_TOO_LARGE. */
+static enum rk_status file_read(FILE *file, struct rk_buf *value)
+{
+    uint8_t part[16 * 1024];
+    size_t size = sizeof(part);
+
+    while (size == sizeof(part) && rk_buf_status(value) == RK_OK) {
+        size = fread(part, 1, sizeof(part), file);
+        rk_buf_append(value, part, size);
+    }
+    return ferror(file) != 0 ? RK_IO : rk_buf_status(value);
+}
+
+/* The operand itself, standard input for "-", a file's contents for "@FILE". */
+static enum rk_status value_read(const struct cli *cli, const char *text, struct rk_buf *value)
+{
+    enum rk_status status = RK_OK;
+
+    errno = 0;
+    if (strcmp(text, "-") == 0) {
+        status = file_read(cli->in, value);
+    } else if (text[0] == '@') {
+        FILE *file = fopen(text + 1, "rb");
+        if (file == NULL) {
+            fprintf(cli->err, "raftkv: kv put: %s: %s\n", text + 1, strerror(errno));
+            return RK_IO;
+        }
+        status = file_read(file, value);
+        fclose(file);
+    } else {
+        rk_buf_append_text(value, text);
+        status = rk_buf_status(value);
+    }
+    if (status == RK_TOO_LARGE) {
+        fprintf(cli->err, "raftkv: kv put: the value is larger than %d bytes\n",
+                (int)VALUE_SIZE_MAX);
+    } else if (status != RK_OK) {
+        fprintf(cli->err, "raftkv: kv put: cannot read the value: %s\n", strerror(errno));
+    }
+    return status;
+}
+
+/* The body of a write is `true`, or `false` when its condition did not hold. */
+static enum cli_exit write_answer(const struct cli *cli, const struct args *args, const char *what,
+                                  const struct client_response *response)
+{
+    const struct rk_bytes body = rk_buf_bytes(&response->body);
+    const bool is_true = body.size >= 4 && memcmp(body.data, "true", 4) == 0;
+
+    if (response->status != STATUS_OK) {
+        return cli_refused(cli, what, response);
+    }
+    if (args->json) {
+        output_bytes(cli->out, body);
+        fputc('\n', cli->out);
+    }
+    if (!is_true) {
+        fprintf(cli->err, "raftkv: %s: nothing was written: the modify index of %s is not %llu\n",
+                what, operand(args, 0), (unsigned long long)args->cas);
+        return CLI_REFUSED;
+    }
+    return CLI_DONE;
+}
+
+static enum cli_exit put_value(const struct cli *cli, const struct args *args,
+                               struct rk_bytes value)
+{
+    struct client_response response;
+    struct rk_buf url;
+    enum cli_exit result = CLI_REFUSED;
+
+    client_response_init(&response);
+    url_begin(&url, cli, operand(args, 0));
+    url_flags(&url, args);
+    if (ask(cli, "PUT", &url, value, &response) == RK_OK) {
+        result = write_answer(cli, args, "kv put", &response);
+    }
+    client_response_done(&response);
+    return result;
+}
+
+enum cli_exit cmd_kv_put(struct cli *cli, const struct args *args)
+{
+    struct rk_buf value;
+    enum cli_exit result = CLI_USAGE;
+
+    if (operand(args, 0)[0] == '\0') {
+        fputs("raftkv: kv put: the key is empty\n", cli->err);
+        return CLI_USAGE;
+    }
+    rk_buf_init(&value, VALUE_SIZE_MAX);
+    if (value_read(cli, operand(args, 1), &value) == RK_OK) {
+        result = put_value(cli, args, rk_buf_bytes(&value));
+    }
+    rk_buf_done(&value);
+    return result;
+}
+
+enum cli_exit cmd_kv_delete(struct cli *cli, const struct args *args)
+{
+    struct client_response response;
+    struct rk_buf url;
+    enum cli_exit result = CLI_REFUSED;
+
+    if (operand(args, 0)[0] == '\0' && (args->given & ARGS_RECURSE) == 0) {
+        fputs("raftkv: kv delete: the key is empty\n", cli->err);
+        return CLI_USAGE;
+    }
+    client_response_init(&response);
+    url_begin(&url, cli, operand(args, 0));
+    url_flags(&url, args);
+    if (ask(cli, "DELETE", &url, (struct rk_bytes){.size = 0}, &response) == RK_OK) {
+        result = write_answer(cli, args, "kv delete", &response);
+    }
+    client_response_done(&response);
+    return result;
+}
+
+/* A key a line. */
+static enum cli_exit keys_print(const struct cli *cli, struct rk_bytes body)
+{
+    json_t *keys = json_loadb((const char *)body.data, body.size, JSON_ALLOW_NUL, NULL);
+
+    if (!json_is_array(keys)) {
+        json_decref(keys);
+        fputs("raftkv: kv list: the answer is not a list of keys\n", cli->err);
+        return CLI_REFUSED;
+    }
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        const json_t *key = json_array_get(keys, i);
+        if (json_is_string(key)) {
+            fwrite(json_string_value(key), 1, json_string_length(key), cli->out);
+            fputc('\n', cli->out);
+        }
+    }
+    json_decref(keys);
+    return CLI_DONE;
+}
+
+/* Nothing below a prefix is an answer too, and the empty list says it. */
+static enum cli_exit list_answer(const struct cli *cli, const struct args *args,
+                                 const struct client_response *response)
+{
+    if (response->status == STATUS_NOT_FOUND && response->body.size == 0) {
+        fputs(args->json ? "[]\n" : "", cli->out);
+        return CLI_DONE;
+    }
+    if (response->status != STATUS_OK) {
+        return cli_refused(cli, "kv list", response);
+    }
+    if (!args->json) {
+        return keys_print(cli, rk_buf_bytes(&response->body));
+    }
+    output_bytes(cli->out, rk_buf_bytes(&response->body));
+    fputc('\n', cli->out);
+    return CLI_DONE;
+}
+
+enum cli_exit cmd_kv_list(struct cli *cli, const struct args *args)
+{
+    struct client_response response;
+    struct rk_buf url;
+    enum cli_exit result = CLI_REFUSED;
+
+    client_response_init(&response);
+    url_begin(&url, cli, operand(args, 0));
+    url_parameter(&url, "keys", NULL);
+    url_flags(&url, args);
+    if (ask(cli, "GET", &url, (struct rk_bytes){.size = 0}, &response) == RK_OK) {
+        result = list_answer(cli, args, &response);
+    }
+    client_response_done(&response);
+    return result;
+}
