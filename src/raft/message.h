@@ -23,10 +23,10 @@ enum raft_message_type {
 
 /* RequestVote (3.4) and PreVote (9.6). */
 struct raft_vote_request {
-    bool pre_vote;       /* message.term is then the term it would campaign in */
-    bool transfer;       /* by TimeoutNow: stickiness (4.2.3) does not apply */
+    bool pre_vote;             /* message.term is then the term it would campaign in */
+    bool transfer;             /* by TimeoutNow: stickiness (4.2.3) does not apply */
     struct raft_entry_id last; /* the candidate's last entry */
-    uint64_t campaign;   /* number of this try; a response to another try is not counted */
+    uint64_t campaign;         /* number of this try; a response to another try is not counted */
 };
 
 struct raft_vote_response {
@@ -50,10 +50,10 @@ struct raft_append_request {
 
 struct raft_append_response {
     bool accepted;
-    raft_index match;      /* accepted: previous.index + entries_count of that request, durable */
-    raft_index previous;   /* refused: previous.index of that request */
+    raft_index match;    /* accepted: previous.index + entries_count of that request, durable */
+    raft_index previous; /* refused: previous.index of that request */
     struct raft_entry_id hint; /* refused: the greatest entry that may match (conflict hint) */
-    uint64_t sequence;     /* echoed */
+    uint64_t sequence;         /* echoed */
 };
 
 /* A heartbeat never waits behind entries; it carries authority and the read round, no log. */
@@ -63,8 +63,8 @@ struct raft_heartbeat_request {
 };
 
 struct raft_heartbeat_response {
-    uint64_t round;         /* echoed */
-    raft_index last;        /* the peer's durable last index: a leader that knows better probes */
+    uint64_t round;  /* echoed */
+    raft_index last; /* the peer's durable last index: a leader that knows better probes */
     raft_index commit_index;
     raft_index last_applied; /* for status only */
 };
@@ -73,7 +73,7 @@ struct raft_message {
     enum raft_message_type type;
     raft_node_id from;
     raft_node_id to;
-    raft_term term;   /* of the sender; a pre-vote's: the term asked for */
+    raft_term term;   /* of the sender; a pre-vote request's: the term asked for */
     uint64_t request; /* see above; 0 in a message that is no answer and came from no exchange */
     uint64_t after_write; /* outputs: leaves only when this write is durable; 0: at once */
     union {

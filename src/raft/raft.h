@@ -20,13 +20,14 @@
 struct raft; /* raft/internal.h: no field is anybody else's business */
 
 enum {
-    RAFT_TRAIL_RUNS_MAX = 16384, /* term changes in the retained log; past it: no new term entries */
-    RAFT_INFLIGHT_MAX = 256,     /* ceiling of options.inflight_max */
+    RAFT_TRAIL_RUNS_MAX =
+        16384,               /* term changes in the retained log; past it: no new term entries */
+    RAFT_INFLIGHT_MAX = 256, /* ceiling of options.inflight_max */
 };
 
 struct raft_options {
     raft_node_id id;
-    uint64_t seed; /* of election jitter: equal seeds and events give equal runs */
+    uint64_t seed;                  /* of election jitter: equal seeds and events give equal runs */
     uint32_t election_timeout_ms;   /* T: each timeout is drawn from [T, 2T) (3.4) */
     uint32_t heartbeat_interval_ms; /* < T / 2 (asserted) */
     uint32_t append_entries_max;    /* entries in one append, 1 .. RAFT_WRITE_ENTRIES_MAX */
@@ -92,6 +93,8 @@ enum { RAFT_OUT_MESSAGES_MAX = 128, RAFT_OUT_READS_MAX = 64 };
 
 /* What the node must now do, in field order. Valid until the next raft_step() on this core. */
 struct raft_outputs {
+    /* The no-op that begins a leader's term is made here, so its frame is {NULL, 0}: the node makes
+     * one for it before the write and the appends leave. */
     struct raft_write write; /* 1. hand to the disk thread; write_number names it, numbers rise */
     uint64_t write_number;   /*    0: nothing to write */
     struct raft_message messages[RAFT_OUT_MESSAGES_MAX]; /* 2. send, each after its after_write;
@@ -132,7 +135,7 @@ struct raft_view {
     raft_index durable_index; /* of this node's log */
     raft_index commit_index;
     raft_index last_applied;
-    bool is_term_committed; /* leader: an entry of its own term is committed; may serve reads */
+    bool is_term_committed;     /* leader: an entry of its own term is committed; may serve reads */
     uint64_t leader_contact_ms; /* follower: when the leader was last heard; leader: when a quorum
                                    last answered; 0: never */
     const struct raft_config *config; /* the latest in the log, in force (4.1) */

@@ -8,9 +8,10 @@
 
 #include "base/bytes.h"
 
-typedef uint64_t raft_term;    /* 0 only before the first election */
-typedef uint64_t raft_index;   /* 1-based; 0 means "before the first entry" */
-typedef uint64_t raft_node_id; /* 0 means "nobody"; below 2^53, so that JSON readers keep it whole */
+typedef uint64_t raft_term;  /* 0 only before the first election */
+typedef uint64_t raft_index; /* 1-based; 0 means "before the first entry" */
+typedef uint64_t
+    raft_node_id; /* 0 means "nobody"; below 2^53, so that JSON readers keep it whole */
 
 /* Term and index travel together, so that a call cannot swap them. */
 struct raft_entry_id {
@@ -22,7 +23,7 @@ struct raft_entry_id {
 enum raft_entry_type { RAFT_ENTRY_NOOP = 1, RAFT_ENTRY_COMMAND = 2, RAFT_ENTRY_CONFIG = 3 };
 
 enum {
-    RAFT_VOTERS_MAX = 9,                      /* one to nine nodes */
+    RAFT_VOTERS_MAX = 9, /* one to nine nodes */
     RAFT_LEARNERS_MAX = 9,
     RAFT_MEMBERS_MAX = 2 * RAFT_VOTERS_MAX + RAFT_LEARNERS_MAX, /* both halves may be disjoint */
 };
