@@ -8,12 +8,44 @@
 
 enum { INDENT = 4 };
 
+/* A word of eight equal bytes. */
+#define EACH(byte) ((uint64_t)(byte)*0x0101010101010101U)
+
 /* Everything but the plain bytes, which are copied in runs: control, quote, backslash, <>&, and
  * what is not ASCII. */
 static bool is_special(uint8_t byte)
 {
     return byte < 0x20 || byte >= 0x80 || byte == '"' || byte == '\\' || byte == '<' ||
            byte == '>' || byte == '&';
+}
+
+/* The same for eight bytes at once: most text is plain, and is scanned by words. A byte of `zero`
+ * is 0 where the word holds what is looked for: '<' and '>', '"' and '&' differ in one bit each. */
+static bool has_zero(uint64_t zero)
+{
+    return ((zero - EACH(0x01)) & ~zero & EACH(0x80)) != 0;
+}
+
+static bool has_special(const uint8_t *data)
+{
+    uint64_t word;
+    memcpy(&word, data, sizeof(word));
+    return ((word | ((word - EACH(0x20)) & ~word)) & EACH(0x80)) != 0 ||
+           has_zero((word | EACH('<' ^ '>')) ^ EACH('>')) ||
+           has_zero((word | EACH('"' ^ '&')) ^ EACH('&')) || has_zero(word ^ EACH('\\'));
+}
+
+/* How many bytes at the start of `data` are plain. */
+static uint32_t plain_size(const uint8_t *data, uint32_t size)
+{
+    uint32_t at = 0;
+    while (size - at >= sizeof(uint64_t) && !has_special(data + at)) {
+        at += (uint32_t)sizeof(uint64_t);
+    }
+    while (at < size && !is_special(data[at])) {
+        at++;
+    }
+    return at;
 }
 
 static void append_escaped(struct rk_buf *buf, uint8_t byte)
@@ -49,10 +81,7 @@ static void append_string(struct rk_buf *buf, struct rk_bytes text)
     rk_buf_append_byte(buf, '"');
     uint32_t at = 0;
     while (at < text.size) {
-        uint32_t end = at;
-        while (end < text.size && !is_special(text.data[end])) {
-            end++;
-        }
+        uint32_t end = at + plain_size(text.data + at, text.size - at);
         rk_buf_append(buf, text.data + at, end - at);
         if (end < text.size) {
             end += append_special(buf, text.data + end, text.size - end);

@@ -125,6 +125,27 @@ START_TEST(strings_are_valid_whatever_the_bytes)
 }
 END_TEST
 
+/* Text is scanned by words: every byte at every place of a word, and behind it. */
+START_TEST(every_byte_is_escaped_at_every_place)
+{
+    static const char special[] = "\"\\<>&";
+    uint8_t text[20];
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (uint32_t at = 0; at < sizeof(text); at++) {
+            memset(text, 'a', sizeof(text));
+            text[at] = (uint8_t)byte;
+            rk_buf_reset(&buf);
+            rk_json_bytes(&json, (struct rk_bytes){text, sizeof(text)});
+            const bool is_quoted = byte == '"' || byte == '\\';
+            const bool is_plain = byte >= 0x20 && byte < 0x80 && strchr(special, (int)byte) == NULL;
+            const size_t more = is_plain ? 0 : byte >= 0x80 ? 2 : is_quoted ? 1 : 5;
+            ck_assert_uint_eq(buf.size, sizeof(text) + 2 + more);
+            ck_assert_uint_eq(buf.data[at + 1], is_plain ? byte : byte >= 0x80 ? 0xef : '\\');
+        }
+    }
+}
+END_TEST
+
 START_TEST(names_are_escaped_too)
 {
     rk_json_object_begin(&json);
@@ -221,6 +242,7 @@ int main(void)
     tcase_add_test(tcase, integers_have_their_full_range);
     tcase_add_loop_test(tcase, strings_are_valid_whatever_the_bytes, 0,
                         (int)(sizeof(string_cases) / sizeof(string_cases[0])));
+    tcase_add_test(tcase, every_byte_is_escaped_at_every_place);
     tcase_add_test(tcase, names_are_escaped_too);
     tcase_add_test(tcase, base64_of_nothing_is_null);
     tcase_add_test(tcase, documents_follow_each_other_without_a_comma);
