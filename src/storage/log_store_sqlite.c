@@ -43,7 +43,15 @@ enum {
 _Static_assert(RK_NODE_NAME_SIZE_MAX < sizeof(((struct log_identity *)0)->node_name),
                "a node name fits, with its NUL");
 
-static const uint64_t checkpoint_bytes_default = 16 << 20;
+/* While a checkpoint runs no write is made durable, so it must be short rather than rare. Measured
+ * on ext4 with 10 and 100 entries of 300 bytes a transaction, mean of a checkpoint: 1 MiB 1.3 and
+ * 2.9 ms, 2 MiB 3 and 6 ms, 4 MiB 3.7 and 11 ms, 16 MiB 11 to 16 and 16 to 40 ms; its share of the
+ * time is 4 to 6 and 15 to 18 % throughout. A WAL that has reached its size once is written over,
+ * and then its fdatasync() has no new size to make durable: 230 us a transaction where a growing
+ * WAL takes 430. Hence the WAL is cut only when a burst has left it large. Pages of 16 KiB gave
+ * no more transactions than pages of 4 KiB, with twice the checkpoints. */
+static const uint64_t checkpoint_bytes_default = 2 << 20;
+static const uint64_t wal_large_factor = 16;
 
 enum statement {
     STATEMENT_BEGIN,
@@ -273,7 +281,7 @@ static enum rk_status sqlite_maintain(struct log_store *store)
     if (self->wal_bytes < self->checkpoint_bytes) {
         return RK_OK;
     }
-    const bool is_large = self->wal_bytes >= 4 * self->checkpoint_bytes;
+    const bool is_large = self->wal_bytes >= wal_large_factor * self->checkpoint_bytes;
     const int code = sqlite3_wal_checkpoint_v2(
         self->db, NULL, is_large ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &in_wal,
         &folded_in);
