@@ -551,6 +551,15 @@ void cluster_elapse(struct cluster *cluster, uint64_t ms)
     cluster->now_ms = until_ms;
 }
 
+void cluster_await_deadline(struct cluster *cluster, raft_node_id id)
+{
+    const struct cluster_node *node = cluster_node(cluster, id);
+    if (node->deadline_ms > cluster->now_ms) {
+        cluster->now_ms = node->deadline_ms;
+    }
+    cluster_fire(cluster, id);
+}
+
 raft_node_id cluster_leader(struct cluster *cluster)
 {
     raft_node_id leader = 0;
@@ -690,7 +699,9 @@ void cluster_start(struct cluster *cluster, raft_node_id id)
         restored.last = node->disk->entries[node->disk->count - 1].id;
     }
     restore_configs(node->disk, &restored);
-    memcpy(node->log, node->disk, sizeof *node->log);
+    memcpy(node->log->entries, node->disk->entries,
+           node->disk->count * sizeof node->disk->entries[0]);
+    node->log->count = node->disk->count;
     const struct raft_options options = options_of(cluster, id);
     node->raft = raft_init(node->memory, raft_size(), &options, &restored, cluster->now_ms);
     free(runs);
@@ -701,6 +712,46 @@ void cluster_start(struct cluster *cluster, raft_node_id id)
     node->reads_count = 0;
     node->seen = raft_view(node->raft);
     cluster_fire(cluster, id);
+}
+
+void cluster_set_log(struct cluster *cluster, raft_node_id id, const raft_term *terms,
+                     uint32_t count)
+{
+    struct cluster_node *node = cluster_node(cluster, id);
+    cluster_crash(cluster, id);
+    node->disk->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        log_put(node->disk, &(struct cluster_entry){.id = {.term = terms[i], .index = i + 1},
+                                                    .type = RAFT_ENTRY_COMMAND,
+                                                    .value = terms[i] * 1000 + i + 1});
+    }
+    node->disk_state = (struct raft_hard_state){.term = count == 0 ? 0 : terms[count - 1]};
+    cluster_start(cluster, id);
+}
+
+void cluster_make_leader(struct cluster *cluster, raft_node_id id, raft_node_id voter)
+{
+    cluster_await_deadline(cluster, id);
+    while (cluster_view(cluster, id).role != RAFT_LEADER) {
+        const int at = cluster_find(cluster, RAFT_VOTE_REQUEST, id, voter);
+        if (at < 0) { /* the candidate's own vote comes first */
+            RK_ASSERT(cluster_node(cluster, id)->writes_count > 0);
+            cluster_persist(cluster, id);
+            continue;
+        }
+        const struct raft_message asked = cluster->flights[at].message;
+        (void)cluster_drop(cluster, RAFT_VOTE_REQUEST, id, 0);
+        const bool is_pre_vote = asked.vote_request.pre_vote;
+        cluster_inject(cluster, &(struct raft_message){
+                                    .type = RAFT_VOTE_RESPONSE,
+                                    .from = voter,
+                                    .to = id,
+                                    .term = is_pre_vote ? asked.term - 1 : asked.term,
+                                    .vote_response = {.pre_vote = is_pre_vote,
+                                                      .granted = true,
+                                                      .request_term = asked.term,
+                                                      .campaign = asked.vote_request.campaign}});
+    }
 }
 
 /* ---- the whole ---- */

@@ -158,6 +158,15 @@ void cluster_inject(struct cluster *cluster, const struct raft_message *message)
 /* The node's clock strikes: now, which is at its deadline or after it. */
 void cluster_fire(struct cluster *cluster, raft_node_id id);
 
+/* Goes on to the node's deadline, nobody else noticing, and strikes. */
+void cluster_await_deadline(struct cluster *cluster, raft_node_id id);
+/* Restarts `id` with a log of commands of these terms, in the last of them, on its disk. */
+void cluster_set_log(struct cluster *cluster, raft_node_id id, const raft_term *terms,
+                     uint32_t count);
+/* Lets `id` time out and win with the votes of `voter` alone, which knows nothing of it. Needs a
+ * manual network and disk. */
+void cluster_make_leader(struct cluster *cluster, raft_node_id id, raft_node_id voter);
+
 /* All writes that `id` has handed out become durable, or the oldest alone. */
 void cluster_persist(struct cluster *cluster, raft_node_id id);
 void cluster_persist_one(struct cluster *cluster, raft_node_id id);
