@@ -23,7 +23,7 @@ enum sm_command_type {
 };
 
 struct sm_command_put {
-    struct rk_bytes key; /* 1 .. RK_KEY_SIZE_MAX bytes */
+    struct rk_bytes key;   /* 1 .. RK_KEY_SIZE_MAX bytes */
     struct rk_bytes value; /* 0 .. RK_VALUE_SIZE_MAX bytes */
     uint64_t flags;
     bool has_cas;

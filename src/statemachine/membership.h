@@ -28,7 +28,8 @@ bool cluster_id_equal(struct cluster_id a, struct cluster_id b);
 enum { CLUSTER_ID_TEXT_SIZE = 33 };
 /* 32 lower-case hexadecimal digits and a NUL. */
 void cluster_id_format(struct cluster_id id, char text[CLUSTER_ID_TEXT_SIZE]);
-RK_MUST_USE enum rk_status cluster_id_parse(const char *text, struct cluster_id *ret); /* RK_INVALID */
+RK_MUST_USE enum rk_status cluster_id_parse(const char *text,
+                                            struct cluster_id *ret); /* RK_INVALID */
 
 enum member_role { MEMBER_VOTER = 1, MEMBER_LEARNER = 2, MEMBER_LEAVING = 3 /* old half only */ };
 
@@ -38,8 +39,8 @@ struct member {
     char name[RK_NODE_NAME_SIZE_MAX + 1];
     char peer_address[RK_ADDRESS_SIZE_MAX + 1];
     char client_address[RK_ADDRESS_SIZE_MAX + 1]; /* "": not known yet */
-    bool is_voter;     /* in the new half, or the only one */
-    bool is_old_voter; /* in the old half of a joint configuration */
+    bool is_voter;                                /* in the new half, or the only one */
+    bool is_old_voter;                            /* in the old half of a joint configuration */
     bool is_learner;
 };
 

@@ -17,8 +17,9 @@ struct omap_node; /* omap.h; opaque here */
 /* One immutable version of everything the state machine holds. */
 struct sm_root {
     const struct omap_node *kv;
-    const struct omap_node *tombstones;
-    uint64_t version;         /* of this root; rises with every publication that changed something */
+    const struct omap_node *tombstones;     /* the younger ones; see kv.c */
+    const struct omap_node *tombstones_old; /* given up together, next */
+    uint64_t version; /* of this root; rises with every publication that changed something */
     raft_index last_applied;
     raft_index kv_index;        /* greatest index of any change to the map, deletions included */
     raft_index tombstone_floor; /* greatest index of a tombstone that was given up; see sm.h */
@@ -43,6 +44,8 @@ struct sm_kv_cursor {
     struct rk_bytes after;      /* lent: last key returned */
     bool started;
     bool inclusive; /* next returns the first key >= `after`, not the first one past it */
+    const struct omap_node *leaf; /* where `after` stands, so that the next one is beside it */
+    uint32_t slot;
 };
 void sm_kv_cursor_init(struct sm_kv_cursor *cursor, const struct sm_root *root,
                        struct rk_bytes prefix);

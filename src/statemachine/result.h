@@ -10,8 +10,8 @@
 #include "raft/types.h"
 
 struct sm_result {
-    bool accepted;     /* false: a compare-and-set did not hold; nothing was changed */
-    raft_index index;  /* of the entry that carried the command */
+    bool accepted;           /* false: a compare-and-set did not hold; nothing was changed */
+    raft_index index;        /* of the entry that carried the command */
     raft_index modify_index; /* of the key afterwards; 0: no such key */
 };
 

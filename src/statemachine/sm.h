@@ -7,7 +7,7 @@
  * and no atomics here: who holds what is the server's business (server/root.h).
  *
  * Tombstones: so that an index never goes back, a deletion leaves its index behind per key (one
- * for a whole prefix). At most SM_TOMBSTONES_MAX are kept; past it the oldest are given up and
+ * for a whole prefix). At most SM_TOMBSTONES_MAX are kept; past it the older half is given up and
  * root.tombstone_floor rises to their greatest index, below which no prefix index falls.
  *
  * Thread: the node thread.
@@ -37,11 +37,13 @@ RK_MUST_USE enum rk_status sm_apply(struct sm *sm, raft_index index, struct rk_b
 /* Notes that entries without a command (no-op, configuration) up to `index` are applied. */
 void sm_skip(struct sm *sm, raft_index index);
 
-/* Freezes the present state. Cheap; without a change since the last call the version stays. */
+/* Freezes the present state. Cheap; without a change since the last call, last_applied included,
+ * the version stays. The first version is 1. */
 struct sm_root sm_publish(struct sm *sm);
 
-/* Frees what only roots older than `oldest_version` could reach, at most about `budget` nodes.
- * Returns true while more is left to free at that version. */
+/* Frees what only roots older than `oldest_version` could reach: every root that somebody holds
+ * has that version or a later one. The root published last counts as held, whatever the argument.
+ * At most `budget` nodes and items a call. Returns true while more is left to free. */
 bool sm_reclaim(struct sm *sm, uint64_t oldest_version, uint32_t budget);
 
 /* Bytes held: live and not yet reclaimed. For metrics and tests. */
