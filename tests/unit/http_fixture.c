@@ -75,6 +75,10 @@ static void answer(struct fixture *fixture, struct http_exchange *exchange)
         memset(rk_buf_extend(&response.body, LARGE_SIZE), 'l', LARGE_SIZE);
     } else {
         echo(&response, http_exchange_request(exchange));
+        response.close_connection = fixture->mode == FIXTURE_CLOSE;
+    }
+    if (fixture->mode == FIXTURE_BREAK_HEADER) {
+        http_response_header(&response, "X-Split", "a\r\nX-Injected: b");
     }
     http_exchange_respond(exchange, &response);
 }

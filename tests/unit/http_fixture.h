@@ -20,7 +20,14 @@ struct raw_client {
 };
 
 /* What the handler does with a request. */
-enum fixture_mode { FIXTURE_ECHO, FIXTURE_SUSPEND, FIXTURE_STREAM, FIXTURE_LARGE };
+enum fixture_mode {
+    FIXTURE_ECHO,
+    FIXTURE_SUSPEND,
+    FIXTURE_STREAM,      /* 100,000 bytes of 's' */
+    FIXTURE_LARGE,       /* 16 MiB: more than the socket's buffers hold */
+    FIXTURE_CLOSE,       /* an echo, and the connection ends */
+    FIXTURE_BREAK_HEADER /* an echo, with a field that would split the answer */
+};
 
 struct fixture {
     struct http_listener *listener;
