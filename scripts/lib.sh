@@ -1,0 +1,62 @@
+# lib.sh -- what the scripts share; sourced, POSIX sh.
+# shellcheck shell=sh
+
+say() {
+    printf '== %s\n' "$*"
+}
+
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# quietly LOG COMMAND...: what it says goes to LOG, and of that, should it fail, what matters.
+quietly() {
+    log=$1
+    shift
+    if "$@" >"$log" 2>&1; then
+        return 0
+    fi
+    grep -E '^(FAIL|ERROR)|: error:|: [^ ]+:[FE]:' "$log" || tail -n 30 "$log"
+    echo "(all of it: $(pwd)/$log)"
+    return 1
+}
+
+cores() {
+    nproc 2>/dev/null || echo 1
+}
+
+# Which of the Debian packages are not installed.
+packages_missing() {
+    for package in "$@"; do
+        case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+        "install ok installed") ;;
+        *) printf '%s ' "$package" ;;
+        esac
+    done
+}
+
+# make check leaves NAME.trs for each test, and NAME.log.tap for each Check program. Prints
+# "PASSED FAILED SKIPPED": functions of Check programs, and scripts as one each.
+tests_count() {
+    find "$1" -name '*.trs' -print | while read -r trs; do
+        result=$(sed -n 's/^:global-test-result: //p' "$trs" | head -n 1)
+        tap=${trs%.trs}.log.tap
+        passed=0 failed=0 skipped=0
+        if [ -s "$tap" ]; then
+            passed=$(grep -c '^ok' "$tap" || true)
+            failed=$(grep -c '^not ok' "$tap" || true)
+        fi
+        case $result in
+        PASS) [ $((passed + failed)) -gt 0 ] || passed=1 ;;
+        SKIP) skipped=1 ;;
+        *) [ "$failed" -gt 0 ] || failed=1 ;; # a crash leaves no line of its own
+        esac
+        echo "$passed $failed $skipped"
+    done | awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }'
+}
+
+# Forgets what earlier runs left, so that tests_count sees this one.
+tests_forget() {
+    find "$1" \( -name '*.trs' -o -name '*.log.tap' \) -exec rm -f {} +
+}
