@@ -5,10 +5,16 @@
 #include "api/answer.h"
 #include "api/read_options.h"
 #include "api/request.h"
+#include "api/reserve.h"
 #include "base/assert.h"
 #include "base/frame.h"
 #include "base/parse.h"
 #include "statemachine/command.h"
+
+enum {
+    FRAME_FIXED_SIZE = 128, /* of a frame and a command, beside key and value */
+    ENTRY_FIXED_SIZE = 192, /* of a rendered entry: names, five numbers; more is legal, but slow */
+};
 
 static bool key_check(const struct api_call *call, struct http_response *response)
 {
@@ -115,11 +121,7 @@ static bool value_check(const struct api_call *call, struct http_response *respo
 static enum api_action propose(struct api_call *call, const struct sm_command *command,
                                size_t bytes_size)
 {
-    enum { FIXED_PART_SIZE_MAX = 128 };
-
-    const uint8_t *place = rk_buf_extend(&call->frame, bytes_size + FIXED_PART_SIZE_MAX);
-    RK_ASSERT(place != NULL);
-    rk_buf_reset(&call->frame);
+    buf_reserve(&call->frame, bytes_size + FRAME_FIXED_SIZE);
     const size_t offset = rk_frame_begin(&call->frame, RAFT_ENTRY_COMMAND);
     sm_command_encode(command, &call->frame);
     rk_frame_end(&call->frame, offset);
@@ -225,6 +227,7 @@ static raft_index entry_finish(const struct api_call *call, const struct sm_root
         raw_render(&entry, response);
         return entry.modify_index;
     }
+    buf_reserve(&response->body, entry.key.size + entry.value.size / 3 * 4 + ENTRY_FIXED_SIZE);
     answer_json_begin(call, response, &json);
     rk_json_array_begin(&json);
     kv_entry_render(&json, &entry);

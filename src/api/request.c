@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/reserve.h"
 #include "api/router.h"
 #include "base/assert.h"
 #include "base/parse.h"
@@ -74,14 +75,6 @@ bool request_escapes_are_whole(struct rk_bytes text)
         }
     }
     return true;
-}
-
-/* Makes room for `size` bytes, so that what is appended next neither moves nor copies. */
-static void buf_reserve(struct rk_buf *buf, size_t size)
-{
-    const uint8_t *place = rk_buf_extend(buf, size);
-    RK_ASSERT(place != NULL);
-    rk_buf_reset(buf);
 }
 
 static bool has_control_byte(struct rk_bytes bytes)
