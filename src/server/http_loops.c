@@ -81,8 +81,8 @@ static void hand_out(struct http_loops *loops, int socket)
     struct loop *loop = loop_for_next(loops);
 
     if (loop == NULL || rk_queue_push(loop->inbox, &socket, 1) != RK_OK) {
-        (void)close(socket);
         atomic_fetch_add(&loops->turned_away, 1);
+        (void)close(socket);
         return;
     }
     loop->assigned_count++;

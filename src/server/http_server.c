@@ -448,6 +448,12 @@ static enum MHD_Result on_whole(struct http_exchange *exchange)
 
 /* ---- what libmicrohttpd calls ---- */
 
+/* libmicrohttpd sees the end of the stream and closes in its own way. */
+static void hang_up(const struct http_watch *watch)
+{
+    (void)shutdown(watch->socket, SHUT_RDWR);
+}
+
 static struct connection *connection_of(struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info =
@@ -514,10 +520,12 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
     if (exchange != NULL) {
         exchange_end(exchange);
     }
+    const bool is_kept = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !server->is_draining;
     http_reaper_enter(&server->reaper, &connection->watch,
-                      code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? HTTP_PHASE_IDLE
-                                                                  : HTTP_PHASE_NONE,
-                      server->now_ms);
+                      is_kept ? HTTP_PHASE_IDLE : HTTP_PHASE_NONE, server->now_ms);
+    if (server->is_draining) {
+        hang_up(&connection->watch); /* its answer may have begun before the draining */
+    }
 }
 
 static void connection_started(struct http_server *server, struct MHD_Connection *mhd,
@@ -731,12 +739,6 @@ static uint32_t completions_take(struct http_server *server)
 }
 
 /* ---- a turn ---- */
-
-/* libmicrohttpd sees the end of the stream and closes in its own way. */
-static void hang_up(const struct http_watch *watch)
-{
-    (void)shutdown(watch->socket, SHUT_RDWR);
-}
 
 static void reap(struct http_server *server)
 {

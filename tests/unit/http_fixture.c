@@ -206,13 +206,14 @@ void raw_text(struct raw_client *client, const char *text)
 
 static void raw_receive(struct raw_client *client)
 {
+    client->in_size = client->in_size == sizeof client->in - 1 ? 0 : client->in_size;
     const size_t room = sizeof client->in - 1 - client->in_size;
     const ssize_t size = recv(client->socket, client->in + client->in_size, room, MSG_DONTWAIT);
 
     if (size > 0) {
         client->in_size += (size_t)size;
     } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
-        client->is_closed = room > 0;
+        client->is_closed = true;
     }
     client->in[client->in_size] = '\0';
 }

@@ -52,7 +52,8 @@ struct raw_client *raw_open(struct fixture *fixture);
 void raw_close(struct raw_client *client);
 void raw_send(struct raw_client *client, const void *bytes, size_t size);
 void raw_text(struct raw_client *client, const char *text);
-/* Takes in what has arrived; whether `text` is among all that came so far. */
+/* Takes in what has arrived; whether `text` is among all that came so far (a full buffer starts
+ * anew). */
 bool raw_has(struct raw_client *client, const char *text);
 uint32_t raw_count(struct raw_client *client, const char *text);
 

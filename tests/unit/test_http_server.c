@@ -854,6 +854,19 @@ START_TEST(draining_answers_what_is_in_flight_and_closes)
 }
 END_TEST
 
+START_TEST(draining_lets_an_answer_under_way_end_and_closes)
+{
+    fixture.mode = FIXTURE_LARGE;
+    open_all();
+    raw_text(client, "GET /l HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_text(&fixture, client, "lll");
+    http_server_drain(fixture.server);
+    await_closed(&fixture, client);
+    ck_assert_uint_eq(http_server_counts(fixture.server).reaped, 0);
+    ck_assert_uint_eq(fixture.ends_count, 1);
+}
+END_TEST
+
 /* The negative space: an exchange must be answered once. */
 START_TEST(completing_what_is_not_suspended_aborts)
 {
@@ -949,6 +962,7 @@ static void add_suspended(TCase *tcase)
     tcase_add_test(tcase, many_connections_are_all_answered);
     tcase_add_test(tcase, draining_closes_what_is_idle);
     tcase_add_test(tcase, draining_answers_what_is_in_flight_and_closes);
+    tcase_add_test(tcase, draining_lets_an_answer_under_way_end_and_closes);
     tcase_add_test_raise_signal(tcase, completing_what_is_not_suspended_aborts, SIGABRT);
 }
 
