@@ -52,9 +52,9 @@ void link_free(struct link *link); /* pending requests get no result; NULL is al
 
 /* Starts a request. `body` NULL: GET; else POST with the buffer's bytes, which are taken over: the
  * buffer is empty afterwards, on error too. Errors: RK_BUSY, RK_INVALID (not an address). */
-RK_MUST_USE enum rk_status link_post(struct link *link, enum link_class class,
-                                     const char *address, const char *path, struct rk_buf *body,
-                                     uint32_t timeout_ms, uint64_t cookie);
+RK_MUST_USE enum rk_status link_post(struct link *link, enum link_class class, const char *address,
+                                     const char *path, struct rk_buf *body, uint32_t timeout_ms,
+                                     uint64_t cookie);
 
 int link_fd(const struct link *link);
 uint64_t link_deadline_ms(const struct link *link); /* rk_monotonic_ms() time; UINT64_MAX: none */

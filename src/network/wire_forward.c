@@ -93,7 +93,6 @@ enum rk_status wire_decode_forward(struct rk_bytes body, struct wire_forward *re
     wire_line_expect_nodes(&line, &ret->envelope);
     ret->count = get_count(&line);
     const enum rk_status status = line.reason == NULL ? get_payloads(&line, ret) : RK_INVALID;
-    wire_line_close(&line);
     *reason = line.reason;
     return status;
 }
@@ -150,7 +149,6 @@ enum rk_status wire_decode_forward_answer(struct rk_bytes body, struct wire_forw
         get_item(&line, &ret->items[i]);
     }
     wire_line_expect_end(&line);
-    wire_line_close(&line);
     *reason = line.reason;
     return line.reason == NULL ? RK_OK : RK_INVALID;
 }

@@ -48,7 +48,6 @@ enum rk_status wire_decode_identity(struct rk_bytes body, struct wire_identity *
         wire_line_refuse(&line, "member name is not a node's name");
     }
     wire_line_expect_end(&line);
-    wire_line_close(&line);
     *reason = line.reason;
     return line.reason == NULL ? RK_OK : RK_INVALID;
 }

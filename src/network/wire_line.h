@@ -1,9 +1,13 @@
 /* wire_line.h -- the JSON line at the head of every peer message: written and read.
  *
- * One flat object on one line, compact. The reader is strict about what it knows (every member
- * typed and in range, no member twice, no depth) and ignores members it does not know, so that a
- * later version can add some. A reader asks for member after member; the first refusal sticks, and
- * what is asked for after it is 0: so a decoder is a plain list, and looks at line.reason once.
+ * One flat object on one line of printable ASCII, compact. The reader is strict about what it knows
+ * (every member typed and in range, no member twice) and ignores members it does not know, so that
+ * a later version can add some. A reader asks for member after member; the first refusal sticks,
+ * and what is asked for after it is 0: so a decoder is a plain list, and looks at line.reason once.
+ *
+ * Why a reader of our own: a general one makes a tree, a dozen allocations and a hash table for
+ * each heartbeat, and that is most of what a message costs. For a flat object it is a page, and
+ * the tests hold it against jansson.
  *
  * Thread: any; no state. Only for the wire_*.c files.
  */
@@ -34,18 +38,35 @@ void wire_put_bool(struct rk_json *json, const char *name, bool value);
 void wire_put_text(struct rk_json *json, const char *name, const char *value);
 void wire_line_end(struct rk_json *json);
 
-struct json_t;
-
-struct wire_line {
-    struct json_t *object; /* owned; NULL: the line was refused whole */
-    struct rk_bytes rest;  /* lent: the bytes after the line */
-    const char *reason;    /* the first refusal, static text; NULL: none so far */
+enum wire_kind {
+    WIRE_ABSENT,
+    WIRE_NULL,
+    WIRE_TRUE,
+    WIRE_FALSE,
+    WIRE_NUMERAL,
+    WIRE_STRING,         /* value: between the quotes */
+    WIRE_STRING_ESCAPED, /* the same, with backslashes in it: nothing we know needs them */
 };
 
-/* Parses the line at the start of `body` and reads the envelope, its protocol version before all
- * else. Always followed by wire_line_close(), which leaves `reason` as it is. */
+struct wire_member {
+    enum wire_kind kind;
+    struct rk_bytes name;
+    struct rk_bytes value; /* as it is written */
+};
+
+enum { WIRE_MEMBERS_MAX = 32 };
+
+struct wire_line {
+    struct wire_member members[WIRE_MEMBERS_MAX];
+    uint32_t members_count;
+    uint32_t next;        /* where the member asked for next should be: readers ask in order */
+    struct rk_bytes rest; /* lent: the bytes after the line */
+    const char *reason;   /* the first refusal, static text; NULL: none so far */
+};
+
+/* Takes the line at the start of `body` apart and reads the envelope, its protocol version before
+ * all else. `line` points into `body` afterwards. */
 void wire_line_open(struct wire_line *line, struct rk_bytes body, struct wire_envelope *envelope);
-void wire_line_close(struct wire_line *line);
 
 /* Notes a refusal, unless there is one already. */
 void wire_line_refuse(struct wire_line *line, const char *reason);
@@ -55,8 +76,7 @@ void wire_line_expect(struct wire_line *line, const char *type);
 void wire_line_expect_nodes(struct wire_line *line, const struct wire_envelope *envelope);
 /* Refuses if bytes are left. */
 void wire_line_expect_end(struct wire_line *line);
-/* The line's type, lent until wire_line_close(); "" when it has none. */
-const char *wire_line_type(const struct wire_line *line);
+bool wire_line_is(struct wire_line *line, const char *type);
 
 uint64_t wire_get_number(struct wire_line *line, const char *name, uint64_t max,
                          const char *reason);

@@ -144,11 +144,9 @@ void wire_encode_message(const struct wire_envelope *envelope, const struct raft
 
 static enum raft_message_type get_type(struct wire_line *line, const char *path, bool is_request)
 {
-    const char *name = wire_line_type(line);
-
     for (unsigned type = RAFT_VOTE_REQUEST; type <= RAFT_TIMEOUT_NOW; type++) {
         const struct kind *kind = &kinds[type];
-        if (strcmp(name, kind->name) != 0) {
+        if (!wire_line_is(line, kind->name)) {
             continue;
         }
         if (kind->is_request != is_request) {
@@ -378,7 +376,6 @@ enum rk_status wire_decode_message(struct rk_bytes body, const char *path, bool 
     ret->extra = (struct wire_append_extra){.previous_chain = 0};
     const enum rk_status status =
         line.reason == NULL ? decode(&line, path, is_request, ret) : RK_INVALID;
-    wire_line_close(&line);
     *reason = line.reason;
     return status;
 }

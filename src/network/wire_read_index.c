@@ -27,7 +27,6 @@ enum rk_status wire_decode_read_index(struct rk_bytes body, struct wire_read_ind
     }
     wire_line_expect_nodes(&line, &ret->envelope);
     wire_line_expect_end(&line);
-    wire_line_close(&line);
     *reason = line.reason;
     return line.reason == NULL ? RK_OK : RK_INVALID;
 }

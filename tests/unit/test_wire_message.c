@@ -371,13 +371,15 @@ static const struct refusal {
     bool is_answer;
 } refusals[] = {
     {"", NULL, "no line of JSON at the start, or too long a line", false},
-    {"\n", NULL, "the first line is not one JSON object", false},
+    {"\n", NULL, "the first line is not one flat JSON object", false},
     {"{}", NULL, "no line of JSON at the start, or too long a line", false},
-    {"[1]\n", NULL, "the first line is not one JSON object", false},
-    {"{\"a\":1,\"a\":2}\n", NULL, "the first line is not one JSON object", false},
-    {"{\"a\":1} x\n", NULL, "the first line is not one JSON object", false},
-    {"{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}\n", NULL,
-     "the first line is not one JSON object", false},
+    {"[1]\n", NULL, "the first line is not one flat JSON object", false},
+    {"{\"a\":1,\"a\":2}\n", NULL, "the first line is not one flat JSON object", false},
+    {"{\"a\":1} x\n", NULL, "the first line is not one flat JSON object", false},
+    {"{\"a\":[1]}\n", NULL, "the first line is not one flat JSON object", false},
+    {"{\"a\":{}}\n", NULL, "the first line is not one flat JSON object", false},
+    {"{\"\\u0061\":1}\n", NULL, "the first line is not one flat JSON object", false},
+    {"{\"a\":\"\t\"}\n", NULL, "the first line is not one flat JSON object", false},
     {"{}\n", NULL, "member protocol is missing or out of range", false},
     {VOTE_LINE(HEAD_OF("2", "11", "12")), NULL, "protocol version 2 there, 1 here", false},
     {"{\"protocol\":4000000000}\n", NULL, "protocol version 4000000000 there, 1 here", false},
@@ -460,7 +462,8 @@ END_TEST
 /* A later version may add members. */
 START_TEST(an_unknown_member_is_ignored)
 {
-    rk_buf_append_text(&body, VOTE_LINE(HEAD ",\"since_2\":{\"a\":[1,null]}"));
+    rk_buf_append_text(
+        &body, VOTE_LINE(HEAD ",\"since_2\":\"\\u00e9\\n\",\"since_3\":-1.5e+3,\"since_4\":null"));
 
     ck_assert_int_eq(decode_as("/raft/vote", true), RK_OK);
     ck_assert_uint_eq(decoded->message.vote_request.last.index, 5);
