@@ -1,0 +1,88 @@
+/* client_request.h -- what an HTTP loop hands to the node: one write or one read, and its answer.
+ *
+ * Memory: the HTTP side's; lent to the node from node_submit() until the request comes back
+ * through http_server_complete() as the completion of its exchange. Exactly one completion
+ * follows every accepted submission.
+ */
+#ifndef RK_SERVER_CLIENT_REQUEST_H
+#define RK_SERVER_CLIENT_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "statemachine/result.h"
+
+struct http_server;
+struct http_exchange;
+
+enum client_kind { CLIENT_WRITE = 1, CLIENT_READ };
+
+struct client_request {
+    enum client_kind kind;
+    struct http_server *server; /* whose loop completes it */
+    struct http_exchange *exchange;
+    struct rk_buf frame; /* CLIENT_WRITE: one unsealed frame; the node takes the bytes over */
+
+    /* The answer. A write: RK_OK with `result`, or why not (api/error.h: which of them mean "not
+     * done"). A read: RK_OK means that the root published now is fresh enough. */
+    enum rk_status status;
+    struct sm_result result;
+
+    /* The node's own. */
+    uint64_t give_up_ms;
+    struct client_request *next;
+};
+
+/* A list in order of arrival. */
+struct client_list {
+    struct client_request *first;
+    struct client_request *last;
+    uint32_t count;
+};
+
+static inline void client_list_push(struct client_list *list, struct client_request *request)
+{
+    request->next = NULL;
+    if (list->last != NULL) {
+        list->last->next = request;
+    } else {
+        list->first = request;
+    }
+    list->last = request;
+    list->count++;
+}
+
+/* NULL: empty. */
+static inline struct client_request *client_list_pop(struct client_list *list)
+{
+    struct client_request *request = list->first;
+
+    if (request != NULL) {
+        list->first = request->next;
+        if (list->first == NULL) {
+            list->last = NULL;
+        }
+        list->count--;
+    }
+    return request;
+}
+
+/* Moves all of `from` behind `list`. */
+static inline void client_list_move(struct client_list *list, struct client_list *from)
+{
+    if (from->first == NULL) {
+        return;
+    }
+    if (list->last != NULL) {
+        list->last->next = from->first;
+    } else {
+        list->first = from->first;
+    }
+    list->last = from->last;
+    list->count += from->count;
+    *from = (struct client_list){0};
+}
+
+#endif

@@ -1,0 +1,108 @@
+#include "server/tail.h"
+
+#include "base/assert.h"
+#include "base/heap.h"
+
+enum { TAIL_SLOTS_MIN = 1024 };
+
+static struct tail_entry *slot_of(const struct tail *tail, raft_index index)
+{
+    return &tail->slots[index & (tail->slots_count - 1)];
+}
+
+void tail_init(struct tail *tail, struct raft_entry_id last, uint64_t chain)
+{
+    *tail = (struct tail){
+        .first = last.index + 1,
+        .last = last.index,
+        .chain_before = chain,
+        .term_before = last.term,
+        .slots = rk_heap_zalloc(TAIL_SLOTS_MIN, sizeof(struct tail_entry)),
+        .slots_count = TAIL_SLOTS_MIN,
+    };
+}
+
+static void slot_drop(struct tail *tail, struct tail_entry *slot)
+{
+    tail->bytes -= slot->frame.size;
+    block_unref(slot->block);
+    *slot = (struct tail_entry){0};
+}
+
+void tail_done(struct tail *tail)
+{
+    if (tail->slots == NULL) {
+        return;
+    }
+    for (raft_index i = tail->first; i <= tail->last; i++) {
+        slot_drop(tail, slot_of(tail, i));
+    }
+    rk_heap_free(tail->slots);
+    *tail = (struct tail){0};
+}
+
+const struct tail_entry *tail_get(const struct tail *tail, raft_index index)
+{
+    if (index < tail->first || index > tail->last) {
+        return NULL;
+    }
+    return slot_of(tail, index);
+}
+
+bool tail_chain(const struct tail *tail, raft_index index, uint64_t *ret)
+{
+    if (index + 1 == tail->first) {
+        *ret = tail->chain_before;
+        return true;
+    }
+    const struct tail_entry *entry = tail_get(tail, index);
+    if (entry == NULL) {
+        return false;
+    }
+    *ret = entry->chain;
+    return true;
+}
+
+static void tail_grow(struct tail *tail)
+{
+    struct tail bigger = *tail;
+
+    bigger.slots_count = tail->slots_count * 2;
+    bigger.slots = rk_heap_zalloc(bigger.slots_count, sizeof(struct tail_entry));
+    for (raft_index i = tail->first; i <= tail->last; i++) {
+        *slot_of(&bigger, i) = *slot_of(tail, i);
+    }
+    rk_heap_free(tail->slots);
+    *tail = bigger;
+}
+
+void tail_append(struct tail *tail, const struct tail_entry *entry)
+{
+    if (tail->last + 1 - tail->first == tail->slots_count) {
+        tail_grow(tail);
+    }
+    tail->last++;
+    *slot_of(tail, tail->last) = *entry;
+    block_ref(entry->block);
+    tail->bytes += entry->frame.size;
+}
+
+void tail_truncate(struct tail *tail, raft_index index)
+{
+    RK_ASSERT(index >= tail->first);
+    while (tail->last >= index) {
+        slot_drop(tail, slot_of(tail, tail->last));
+        tail->last--;
+    }
+}
+
+void tail_trim(struct tail *tail, raft_index index)
+{
+    while (tail->bytes > TAIL_BYTES_KEPT && tail->first <= index && tail->first <= tail->last) {
+        struct tail_entry *slot = slot_of(tail, tail->first);
+        tail->chain_before = slot->chain;
+        tail->term_before = slot->term;
+        slot_drop(tail, slot);
+        tail->first++;
+    }
+}

@@ -1,0 +1,130 @@
+#include "server/tail.h"
+
+#include <string.h>
+
+#include "base/heap.h"
+#include "support/run.h"
+
+static struct tail tail;
+
+static void open_tail(void)
+{
+    tail_init(&tail, (struct raft_entry_id){.term = 3, .index = 10}, 77);
+}
+
+static void close_tail(void)
+{
+    tail_done(&tail);
+}
+
+/* One entry of `size` bytes in a block of its own. */
+static void append(raft_term term, size_t size)
+{
+    struct rk_buf buf;
+
+    rk_buf_init(&buf, 64 << 20);
+    memset(rk_buf_extend(&buf, size), 'x', size);
+    struct block *block = block_take(&buf);
+    const struct tail_entry entry = {
+        .term = term,
+        .chain = tail.last + 1000,
+        .frame = {.data = block->data, .size = (uint32_t)size},
+        .block = block,
+    };
+    tail_append(&tail, &entry);
+    block_unref(block);
+}
+
+START_TEST(new_tail_knows_only_the_chain_it_goes_on_from)
+{
+    uint64_t chain = 0;
+
+    ck_assert(tail_get(&tail, 10) == NULL);
+    ck_assert(tail_get(&tail, 11) == NULL);
+    ck_assert(tail_chain(&tail, 10, &chain));
+    ck_assert_uint_eq(chain, 77);
+    ck_assert(!tail_chain(&tail, 9, &chain));
+    ck_assert(!tail_chain(&tail, 11, &chain));
+}
+END_TEST
+
+START_TEST(appended_entries_are_found_by_index)
+{
+    append(3, 5);
+    append(4, 6);
+
+    ck_assert_uint_eq(tail.last, 12);
+    ck_assert_uint_eq(tail_get(&tail, 12)->term, 4);
+    ck_assert_uint_eq(tail_get(&tail, 11)->frame.size, 5);
+    ck_assert_uint_eq(tail.bytes, 11);
+}
+END_TEST
+
+/* More entries than the ring starts with: they keep their places while it grows. */
+START_TEST(growing_keeps_every_entry)
+{
+    for (int i = 0; i < 5000; i++) {
+        append(5, 1);
+    }
+    for (raft_index index = 11; index <= 5010; index++) {
+        ck_assert_uint_eq(tail_get(&tail, index)->chain, index - 1 + 1000);
+    }
+}
+END_TEST
+
+START_TEST(truncation_drops_the_suffix_and_appending_goes_on)
+{
+    append(3, 5);
+    append(3, 5);
+    append(3, 5);
+
+    tail_truncate(&tail, 12);
+    ck_assert_uint_eq(tail.last, 11);
+    ck_assert_uint_eq(tail.bytes, 5);
+    append(7, 9);
+    ck_assert_uint_eq(tail_get(&tail, 12)->term, 7);
+}
+END_TEST
+
+START_TEST(trimming_keeps_what_is_not_yet_applied)
+{
+    for (int i = 0; i < 12; i++) {
+        append(3, 1 << 20);
+    }
+
+    tail_trim(&tail, 13);
+
+    ck_assert_uint_eq(tail.first, 14);
+    ck_assert_uint_eq(tail.term_before, 3);
+    uint64_t chain = 0;
+    ck_assert(tail_chain(&tail, 13, &chain));
+    ck_assert_uint_eq(chain, 12 + 1000);
+}
+END_TEST
+
+START_TEST(trimming_stops_at_the_bytes_kept_for_slow_peers)
+{
+    for (int i = 0; i < 12; i++) {
+        append(3, 1 << 20);
+    }
+
+    tail_trim(&tail, 22);
+
+    ck_assert_uint_eq(tail.bytes, TAIL_BYTES_KEPT);
+    ck_assert_uint_eq(tail.last, 22);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("tail");
+
+    tcase_add_checked_fixture(tcase, open_tail, close_tail);
+    tcase_add_test(tcase, new_tail_knows_only_the_chain_it_goes_on_from);
+    tcase_add_test(tcase, appended_entries_are_found_by_index);
+    tcase_add_test(tcase, growing_keeps_every_entry);
+    tcase_add_test(tcase, truncation_drops_the_suffix_and_appending_goes_on);
+    tcase_add_test(tcase, trimming_keeps_what_is_not_yet_applied);
+    tcase_add_test(tcase, trimming_stops_at_the_bytes_kept_for_slow_peers);
+    return run_suite("tail", tcase);
+}
