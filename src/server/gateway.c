@@ -1,0 +1,318 @@
+#include "server/gateway.h"
+
+#include <string.h>
+
+#include "api/api.h"
+#include "base/assert.h"
+#include "base/heap.h"
+
+enum { POOL_MAX = 256 };
+
+struct gateway_loop;
+
+/* One request on its way. */
+struct call {
+    struct client_request request; /* first: the completion is the call */
+    struct api_call api;
+    struct gateway_loop *loop;
+    struct call *next; /* in the pool */
+};
+
+/* A large answer under way: holds its root's slot until it is closed. */
+struct held_stream {
+    struct http_stream stream; /* first */
+    struct http_stream *inner;
+    struct gateway_loop *loop;
+    uint32_t slot;
+};
+
+struct gateway_loop {
+    struct gateway *gateway;
+    uint32_t slots_first;
+    uint32_t slots_used;   /* bit i: slot i; slot 0 is for the moment of a request */
+    struct node_view view; /* for the hot path */
+    uint64_t view_version;
+    struct node_view judged; /* for status and health */
+    struct call *pool;
+    uint32_t pool_count;
+};
+
+struct gateway {
+    const struct options *options;
+    struct node *node;
+    struct root_board *board;
+    struct api_options api_options;
+    uint32_t loops_count;
+    struct gateway_loop *loops;
+};
+
+_Static_assert(GATEWAY_SLOTS_PER_LOOP <= 32, "slots_used has a bit for each");
+
+static struct call *call_new(struct gateway_loop *loop)
+{
+    struct call *call = loop->pool;
+
+    if (call == NULL) {
+        call = rk_heap_alloc(sizeof(*call));
+    } else {
+        loop->pool = call->next;
+        loop->pool_count--;
+    }
+    call->request = (struct client_request){0};
+    call->loop = loop;
+    return call;
+}
+
+static void call_free(struct call *call)
+{
+    struct gateway_loop *loop = call->loop;
+
+    api_end(&call->api);
+    rk_buf_done(&call->request.frame);
+    if (loop->pool_count == POOL_MAX) {
+        rk_heap_free(call);
+        return;
+    }
+    call->next = loop->pool;
+    loop->pool = call;
+    loop->pool_count++;
+}
+
+/* -- roots -- */
+
+static size_t held_read(struct http_stream *stream, uint8_t *data, size_t size)
+{
+    struct held_stream *held = (struct held_stream *)(void *)stream;
+
+    return held->inner->read(held->inner, data, size);
+}
+
+static void held_close(struct http_stream *stream)
+{
+    struct held_stream *held = (struct held_stream *)(void *)stream;
+
+    held->inner->close(held->inner);
+    root_release(held->loop->gateway->board, held->loop->slots_first + held->slot);
+    held->loop->slots_used &= ~(UINT32_C(1) << held->slot);
+    rk_heap_free(held);
+}
+
+/* Slot 0 when every other one is streaming: a read that then turns out large is refused. */
+static uint32_t slot_choose(const struct gateway_loop *loop)
+{
+    for (uint32_t i = 1; i < GATEWAY_SLOTS_PER_LOOP; i++) {
+        if ((loop->slots_used & (UINT32_C(1) << i)) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+static void hold_stream(struct gateway_loop *loop, uint32_t slot, struct http_response *response)
+{
+    struct held_stream *held = rk_heap_zalloc(1, sizeof(*held));
+
+    held->stream = (struct http_stream){.read = held_read, .close = held_close};
+    held->inner = response->stream;
+    held->loop = loop;
+    held->slot = slot;
+    loop->slots_used |= UINT32_C(1) << slot;
+    response->stream = &held->stream;
+}
+
+static void finish_read(struct call *call, struct http_response *response)
+{
+    struct gateway_loop *loop = call->loop;
+    struct root_board *board = loop->gateway->board;
+    const uint32_t slot = slot_choose(loop);
+    const struct sm_root *root = root_acquire(board, loop->slots_first + slot);
+    bool streams = false;
+
+    api_finish_read(&call->api, root, &loop->view, response, &streams);
+    if (streams && slot != 0) {
+        hold_stream(loop, slot, response);
+        return;
+    }
+    if (streams) {
+        http_response_done(response);
+        http_response_init(response, RK_REQUEST_SIZE_MAX);
+        api_fail_read(&call->api, RK_BUSY, &loop->view, response);
+    }
+    root_release(board, loop->slots_first + slot);
+}
+
+/* -- the handler -- */
+
+/* The hot path needs no judged view; what is not a key gets one. */
+static const struct node_view *view_for(struct gateway_loop *loop,
+                                        const struct http_request *request)
+{
+    static const char kv[] = "/v1/kv/";
+
+    node_view_refresh(loop->gateway->node, &loop->view, &loop->view_version);
+    if (strncmp(request->target, kv, sizeof(kv) - 1) == 0) {
+        return &loop->view;
+    }
+    node_view_copy(loop->gateway->node, &loop->judged);
+    return &loop->judged;
+}
+
+static void answer(struct call *call, struct http_exchange *exchange)
+{
+    struct gateway_loop *loop = call->loop;
+    struct http_response response;
+
+    node_view_refresh(loop->gateway->node, &loop->view, &loop->view_version);
+    http_response_init(&response, RK_REQUEST_SIZE_MAX);
+    if (call->request.kind == CLIENT_WRITE) {
+        api_finish_write(&call->api, call->request.status, &call->request.result, &loop->view,
+                         &response);
+    } else if (call->request.status != RK_OK) {
+        api_fail_read(&call->api, call->request.status, &loop->view, &response);
+    } else {
+        finish_read(call, &response);
+    }
+    http_exchange_respond(exchange, &response);
+}
+
+static void submit(struct call *call, struct http_exchange *exchange, enum client_kind kind)
+{
+    struct client_request *request = &call->request;
+
+    request->kind = kind;
+    request->exchange = exchange;
+    request->server = http_exchange_server(exchange);
+    if (kind == CLIENT_WRITE) {
+        request->frame = call->api.frame;
+        rk_buf_init(&call->api.frame, call->api.frame.size_max);
+    }
+    http_exchange_suspend(exchange);
+    if (node_submit(call->loop->gateway->node, request) != RK_OK) {
+        request->status = RK_BUSY;
+        http_server_complete(request->server, exchange, request);
+    }
+}
+
+static void on_request(void *context, struct http_exchange *exchange,
+                       const struct http_request *request)
+{
+    struct gateway_loop *loop = context;
+    struct call *call = call_new(loop);
+    struct http_response response;
+
+    *http_exchange_user(exchange) = call;
+    switch (api_begin(&call->api, &loop->gateway->api_options, request, view_for(loop, request),
+                      &response)) {
+    case API_RESPOND:
+        http_exchange_respond(exchange, &response);
+        return;
+    case API_PROPOSE:
+        http_response_done(&response);
+        submit(call, exchange, CLIENT_WRITE);
+        return;
+    case API_READ:
+        if (call->api.consistency == API_STALE) {
+            finish_read(call, &response);
+            http_exchange_respond(exchange, &response);
+            return;
+        }
+        http_response_done(&response);
+        submit(call, exchange, CLIENT_READ);
+        return;
+    }
+}
+
+static void on_complete(void *context, struct http_exchange *exchange, void *completion)
+{
+    (void)context;
+    answer(completion, exchange);
+}
+
+static void on_end(void *context, struct http_exchange *exchange)
+{
+    struct call *call = *http_exchange_user(exchange);
+
+    (void)context;
+    if (call != NULL) {
+        *http_exchange_user(exchange) = NULL;
+        call_free(call);
+    }
+}
+
+/* -- life -- */
+
+struct gateway *gateway_new(const struct options *options, struct node *node,
+                            struct root_board *board)
+{
+    struct gateway *gateway = rk_heap_zalloc(1, sizeof(*gateway));
+
+    gateway->options = options;
+    gateway->node = node;
+    gateway->board = board;
+    gateway->api_options.key_size_max = options->max_key_size;
+    gateway->api_options.value_size_max = options->max_value_size;
+    memcpy(gateway->api_options.datacenter, options->datacenter,
+           sizeof(gateway->api_options.datacenter));
+    gateway->loops_count = options->http_threads;
+    gateway->loops = rk_heap_zalloc(gateway->loops_count, sizeof(*gateway->loops));
+    for (uint32_t i = 0; i < gateway->loops_count; i++) {
+        gateway->loops[i].gateway = gateway;
+        gateway->loops[i].slots_first = i * GATEWAY_SLOTS_PER_LOOP;
+    }
+    return gateway;
+}
+
+static void pool_free(struct gateway_loop *loop)
+{
+    while (loop->pool != NULL) {
+        struct call *call = loop->pool;
+        loop->pool = call->next;
+        rk_heap_free(call);
+    }
+}
+
+void gateway_free(struct gateway *gateway)
+{
+    if (gateway == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < gateway->loops_count; i++) {
+        pool_free(&gateway->loops[i]);
+    }
+    rk_heap_free(gateway->loops);
+    rk_heap_free(gateway);
+}
+
+enum rk_status gateway_open(struct gateway *gateway, struct http_loops **ret, char *error)
+{
+    struct http_listener *listener = NULL;
+    void *contexts[HTTP_LOOPS_MAX];
+
+    const enum rk_status status =
+        http_listener_open(gateway->options->client_listen, &listener, error);
+    if (status != RK_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < gateway->loops_count; i++) {
+        contexts[i] = &gateway->loops[i];
+    }
+    const struct http_loops_options options = {
+        .server =
+            {
+                .on_request = on_request,
+                .on_complete = on_complete,
+                .on_end = on_end,
+                .connections_max = gateway->options->max_connections,
+                .body_size_max = gateway->options->max_request_size,
+                .body_size_swallowed = gateway->options->max_request_size,
+            },
+        .contexts = contexts,
+        .loops_count = gateway->loops_count,
+    };
+    *ret = http_loops_new(&options, &listener);
+    if (*ret == NULL) {
+        memcpy(error, "no file descriptors are left", sizeof("no file descriptors are left"));
+        return RK_BUSY;
+    }
+    return RK_OK;
+}

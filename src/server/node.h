@@ -1,0 +1,52 @@
+/* node.h -- one member: the thread that owns raft, the state machine's write side, the pending
+ * requests and the peer side whole.
+ *
+ * Events come in from the HTTP loops (node_submit), the disk thread and the peers; one turn of the
+ * loop takes all that waits, steps the core, performs its outputs in field order, applies what is
+ * committed, publishes the root, and answers. A storage error or damage found in the log ends the
+ * process (node_end): a node that is down is better than one that lies.
+ *
+ * Thread: node_start, node_stop on the main thread; node_submit and the views from any.
+ */
+#ifndef RK_SERVER_NODE_H
+#define RK_SERVER_NODE_H
+
+#include "api/node_port.h"
+#include "base/status.h"
+#include "server/client_request.h"
+#include "server/options.h"
+#include "server/root.h"
+
+struct node;
+struct log_store;
+struct data_dir;
+
+struct node_start_options {
+    const struct options *options; /* borrowed for the node's life */
+    struct log_store *store;       /* taken over, on error too */
+    struct data_dir *dir;          /* borrowed; NULL with a memory store */
+    struct root_board *board;      /* borrowed; the node publishes there */
+};
+
+/* Reads the log back, opens the peer listener and starts the thread. Errors: RK_IO, RK_CORRUPT,
+ * RK_INVALID (listener); `message` then says what is wrong and *ret is untouched. */
+RK_MUST_USE enum rk_status node_start(const struct node_start_options *start, struct node **ret,
+                                      char *message, size_t message_size);
+
+/* Stops taking requests, hands over what can be handed over, answers what waits and joins, within
+ * `timeout_ms` (then what is left is answered as unknown). */
+void node_stop(struct node *node, uint32_t timeout_ms);
+void node_free(struct node *node); /* after node_stop() and after the HTTP loops have stopped */
+
+/* Hands a request over. Errors: RK_BUSY (the mailbox is full: nothing was taken). */
+RK_MUST_USE enum rk_status node_submit(struct node *node, struct client_request *request);
+
+/* For the hot path: brings names, leader and numbers of *view up to date; *version is the caller's
+ * memory of which view it has (0 at first). Cheap when nothing but numbers moved. What it says of
+ * readiness and health is not judged. */
+void node_view_refresh(struct node *node, struct node_view *view, uint64_t *version);
+
+/* A whole view, with readiness and health as of now. */
+void node_view_copy(struct node *node, struct node_view *view);
+
+#endif

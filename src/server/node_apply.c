@@ -1,0 +1,140 @@
+/* node_apply.c -- committed entries into the state machine, in order, answered as they go. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/frame.h"
+#include "server/node_internal.h"
+
+enum { APPLY_READ_BYTES = 1 << 20, RECLAIM_BUDGET = 4096, APPLY_CLOCK_EVERY = 64 };
+
+/* The waiter for this entry, if it is this node's and of this term (pitfall 114). */
+static void answer_waiter(struct node *node, struct raft_entry_id id,
+                          const struct sm_result *result)
+{
+    const struct pending_item *first = pending_first(&node->pending);
+
+    if (first == NULL || first->id.index > id.index) {
+        return;
+    }
+    RK_ASSERT(first->id.index == id.index); /* every one is answered on its way */
+    const struct origin origin = first->origin;
+    const bool is_own = first->id.term == id.term;
+    pending_drop_first(&node->pending);
+    node_origin_done(node, origin, is_own ? RK_OK : RK_UNKNOWN, result);
+}
+
+static void apply_one(struct node *node, const struct rk_frame *frame)
+{
+    const struct raft_entry_id id = {.term = frame->term, .index = frame->index};
+    struct sm_result result = {.accepted = true, .index = id.index};
+
+    if (frame->type == RAFT_ENTRY_COMMAND) {
+        if (sm_apply(node->sm, id.index, frame->body, &result) != RK_OK) {
+            /* What others apply may not be skipped (pitfall 141). */
+            node_end(node, RK_CORRUPT, "command_unknown", id.index);
+        }
+    } else {
+        sm_skip(node->sm, id.index);
+        node->is_firm = true;
+        node->is_view_stale = true;
+    }
+    node->last_applied = id.index;
+    answer_waiter(node, id, &result);
+}
+
+static void apply_frame(struct node *node, struct rk_bytes bytes, uint32_t *ret_size)
+{
+    struct rk_frame frame;
+
+    if (rk_frame_read(bytes, &frame, ret_size) != RK_OK || frame.index != node->last_applied + 1) {
+        node_end(node, RK_CORRUPT, "entry_unreadable", node->last_applied + 1);
+    }
+    apply_one(node, &frame);
+}
+
+/* Entries older than the tail come from the disk, a slice at a time. */
+static void ask_for_older(struct node *node)
+{
+    if (node->is_reading_for_apply) {
+        return;
+    }
+    struct disk_job *job = disk_job_new(DISK_READ);
+    job->first = node->last_applied + 1;
+    job->last = node->view.commit_index;
+    if (job->last >= node->tail.first) {
+        job->last = node->tail.first - 1;
+    }
+    job->bytes_max = APPLY_READ_BYTES;
+    node->is_reading_for_apply = true;
+    disk_submit(node->disk, job);
+}
+
+void node_apply_read(struct node *node, struct disk_job *job)
+{
+    node->is_reading_for_apply = false;
+    if (job->status != RK_OK) {
+        node_end(node, job->status, "log_read_failed", job->first);
+    }
+    if (job->first != node->last_applied + 1) {
+        return;
+    }
+    struct rk_bytes rest = rk_buf_bytes(&job->frames);
+    while (rest.size > 0) {
+        uint32_t size = 0;
+        apply_frame(node, rest, &size);
+        rest.data += size;
+        rest.size -= size;
+    }
+}
+
+static void publish(struct node *node)
+{
+    if (node->last_applied != node->last_published) {
+        const struct sm_root root = sm_publish(node->sm);
+        root_publish(node->board, &root);
+        node->last_published = node->last_applied;
+        node->is_reclaim_due = true;
+    }
+    if (node->is_reclaim_due) {
+        node->is_reclaim_due = sm_reclaim(node->sm, root_oldest(node->board), RECLAIM_BUDGET);
+    }
+}
+
+void node_apply(struct node *node)
+{
+    const uint64_t until_us = rk_monotonic_us() + NODE_APPLY_TURN_US;
+    uint32_t count = 0;
+
+    node->is_apply_due = false;
+    while (node->last_applied < node->view.commit_index) {
+        const struct tail_entry *entry = tail_get(&node->tail, node->last_applied + 1);
+        if (entry == NULL) {
+            ask_for_older(node);
+            break;
+        }
+        uint32_t size = 0;
+        apply_frame(node, entry->frame, &size);
+        count++;
+        if (count % APPLY_CLOCK_EVERY == 0 && rk_monotonic_us() > until_us) {
+            node->is_apply_due = node->last_applied < node->view.commit_index;
+            break;
+        }
+    }
+    publish(node);
+}
+
+void node_report_applied(struct node *node)
+{
+    if (node->view.last_applied >= node->last_applied) {
+        return;
+    }
+    const struct raft_event event = {
+        .type = RAFT_EVENT_APPLIED,
+        .now_ms = node->now_ms,
+        .index = node->last_applied,
+    };
+    const enum rk_status status = node_step(node, &event);
+    RK_ASSERT(status == RK_OK);
+    const raft_index keep = node->view.durable_index < node->last_applied ? node->view.durable_index
+                                                                          : node->last_applied;
+    tail_trim(&node->tail, keep);
+}

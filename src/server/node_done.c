@@ -1,0 +1,49 @@
+/* node_done.c -- answers on their way back to the HTTP loops: gathered per loop, so that a turn
+ * wakes each loop once. */
+#include "base/assert.h"
+#include "server/node_internal.h"
+
+static struct done_list *list_of(struct node *node, struct http_server *server)
+{
+    for (uint32_t i = 0; i < node->done_count; i++) {
+        if (node->done[i].server == server) {
+            return &node->done[i];
+        }
+    }
+    RK_ASSERT(node->done_count < NODE_SERVERS_MAX);
+    struct done_list *list = &node->done[node->done_count];
+    node->done_count++;
+    list->server = server;
+    list->count = 0;
+    return list;
+}
+
+static void list_flush(struct done_list *list)
+{
+    if (list->count > 0) {
+        http_server_complete_many(list->server, list->items, list->count);
+        list->count = 0;
+    }
+}
+
+void node_complete(struct node *node, struct client_request *request, enum rk_status status)
+{
+    struct done_list *list = list_of(node, request->server);
+
+    request->status = status;
+    if (list->count == NODE_DONE_MAX) {
+        list_flush(list);
+    }
+    list->items[list->count] = (struct http_completion){
+        .exchange = request->exchange,
+        .completion = request,
+    };
+    list->count++;
+}
+
+void node_flush_done(struct node *node)
+{
+    for (uint32_t i = 0; i < node->done_count; i++) {
+        list_flush(&node->done[i]);
+    }
+}

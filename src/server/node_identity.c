@@ -1,0 +1,537 @@
+/* node_identity.c -- forming a cluster, and claiming a place in one (design: identity).
+ *
+ * A node with a new directory asks the others of initial-cluster who they are. If all that answer
+ * are as new as itself, and they are a majority with it, it takes part in forming: an ordinary
+ * election over the members of initial-cluster (ids derived from names and that list, so that all
+ * agree on them), whose winner draws the cluster id and writes the first entry, the configuration,
+ * with the incarnation of every node it has heard from. Because that entry is replicated and
+ * committed like any other, two clusters cannot come out of it.
+ *
+ * A member that entry does not know yet (it started late) is written down by the leader when it
+ * asks: "claiming". Until then nothing it says counts. A directory whose incarnation differs from
+ * the one written down was lost and made anew: refused, for good.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "base/frame.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "server/node_internal.h"
+
+enum {
+    NODE_ID_BITS = 53,    /* JSON readers keep 53 bits whole */
+    PATIENCE_ROUNDS = 10, /* of NODE_IDENTITY_MS, for members that start later */
+};
+
+static uint64_t text_hash(uint64_t seed, const char *text)
+{
+    const uint32_t size = (uint32_t)strlen(text);
+    const uint64_t hash = rk_frame_chain(seed, size, rk_crc32c(0, text, size), size);
+
+    return rk_frame_chain(hash, rk_crc32c(UINT32_MAX, text, size), size, 0);
+}
+
+/* Of names and addresses, in any order: a sum of one hash each. */
+static uint64_t formation_of(const struct options *options)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < options->initial_cluster_count; i++) {
+        sum += text_hash(text_hash(1, options->initial_cluster[i].name),
+                         options->initial_cluster[i].address);
+    }
+    return sum;
+}
+
+/* A member's id before there is an entry that fixes it: the same on every node that was given the
+ * same initial-cluster. Non-zero. */
+static raft_node_id initial_id(uint64_t formation, const char *name)
+{
+    const raft_node_id id = text_hash(formation, name) & ((UINT64_C(1) << NODE_ID_BITS) - 1);
+
+    return id != 0 ? id : 1;
+}
+
+static bool is_forming_over(const struct node *node)
+{
+    return node->standing == STANDING_MEMBER;
+}
+
+static void set_standing(struct node *node, enum standing standing, const char *event)
+{
+    node->standing = standing;
+    node->is_view_stale = true;
+    rk_log(standing == STANDING_REFUSED ? RK_LOG_ERROR : RK_LOG_INFO, "identity", event,
+           RK_TEXT("reason", standing == STANDING_REFUSED ? node->refused_reason : ""), RK_END);
+}
+
+/* -- peers -- */
+
+static void peer_keep(struct node *node, struct peer *peers, uint32_t *count,
+                      const struct member *member)
+{
+    const struct peer *known = node_peer(node, member->id);
+    struct peer *peer = &peers[*count];
+
+    if (known != NULL) {
+        *peer = *known;
+    } else {
+        *peer = (struct peer){.id = member->id};
+        peer_health_init(&peer->health);
+    }
+    peer->incarnation = member->incarnation;
+    memcpy(peer->name, member->name, sizeof(peer->name));
+    memcpy(peer->address, member->peer_address, sizeof(peer->address));
+    (*count)++;
+}
+
+static void initial_members(const struct node *node, struct membership *ret)
+{
+    *ret = (struct membership){.election_timeout_ms = node->options->election_timeout_ms};
+    for (uint32_t i = 0; i < node->options->initial_cluster_count; i++) {
+        const struct options_peer *peer = &node->options->initial_cluster[i];
+        struct member member = {
+            .id = initial_id(node->formation, peer->name),
+            .is_voter = true,
+        };
+        memcpy(member.name, peer->name, sizeof(member.name));
+        memcpy(member.peer_address, peer->address, sizeof(member.peer_address));
+        const enum rk_status status = membership_add(ret, &member);
+        RK_ASSERT(status == RK_OK); /* options are checked */
+    }
+}
+
+void node_set_peers(struct node *node)
+{
+    struct peer *peers = rk_heap_zalloc(RAFT_MEMBERS_MAX, sizeof(*peers));
+    struct membership initial;
+    const struct membership *membership = &node->membership;
+    uint32_t count = 0;
+
+    if (membership->members_count == 0) {
+        initial_members(node, &initial);
+        membership = &initial;
+    }
+    for (uint32_t i = 0; i < membership->members_count; i++) {
+        if (membership->members[i].id != node->id) {
+            peer_keep(node, peers, &count, &membership->members[i]);
+        }
+    }
+    memcpy(node->peers, peers, sizeof(node->peers));
+    node->peers_count = count;
+    node->is_view_stale = true;
+    rk_heap_free(peers);
+}
+
+/* -- forming -- */
+
+static void forming_begin(struct node *node)
+{
+    struct raft_restored restored = {.hard_state = node->view.hard_state};
+
+    node_identity_initial_config(node, &restored.config);
+    set_standing(node, STANDING_FORMING, "forming");
+    node_restart_core(node, &restored);
+    const struct raft_event event = {.type = RAFT_EVENT_DEADLINE, .now_ms = node->now_ms};
+    const enum rk_status status = node_step(node, &event);
+    RK_ASSERT(status == RK_OK);
+}
+
+/* The cluster's first entry: its configuration, in the place of the first leader's no-op. */
+static void encode_first_configuration(struct node *node, struct rk_buf *frame)
+{
+    struct membership first;
+
+    initial_members(node, &first);
+    first.cluster = node->drawn_cluster;
+    for (uint32_t i = 0; i < first.members_count; i++) {
+        struct member *member = &first.members[i];
+        const struct peer *peer = node_peer(node, member->id);
+        if (member->id == node->id) {
+            member->incarnation = node->incarnation;
+            memcpy(member->client_address, node->options->client_advertise,
+                   sizeof(member->client_address));
+        } else if (peer != NULL && peer->heard_incarnation != 0) {
+            member->incarnation = peer->heard_incarnation;
+            memcpy(member->client_address, peer->heard_client_address,
+                   sizeof(member->client_address));
+        }
+    }
+    const size_t begin = rk_frame_begin(frame, RAFT_ENTRY_CONFIG);
+    membership_encode(&first, frame);
+    rk_frame_end(frame, begin);
+}
+
+void node_first_entry(struct node *node, raft_index index, struct rk_buf *frame)
+{
+    if (index == 1) {
+        encode_first_configuration(node, frame);
+    } else {
+        rk_frame_end(frame, rk_frame_begin(frame, RAFT_ENTRY_NOOP));
+    }
+    RK_ASSERT(!frame->overflowed);
+}
+
+/* -- what the log says -- */
+
+static void standing_from_membership(struct node *node)
+{
+    const struct member *self = membership_by_name(&node->membership, node->options->node_id);
+
+    if (self != NULL && self->incarnation == node->incarnation) {
+        if (!is_forming_over(node)) {
+            char text[CLUSTER_ID_TEXT_SIZE];
+            cluster_id_format(node->membership.cluster, text);
+            node->standing = STANDING_MEMBER;
+            rk_log(RK_LOG_INFO, "identity", "member", RK_TEXT("cluster", text),
+                   RK_U64("id", node->id), RK_END);
+        }
+        return;
+    }
+    if (node->standing == STANDING_MEMBER && self == NULL) {
+        rk_log(RK_LOG_WARN, "identity", "not_in_configuration", RK_END);
+    }
+}
+
+void node_membership_entered(struct node *node, const struct membership *membership,
+                             raft_index index)
+{
+    node->membership_before = node->membership;
+    node->membership_before_index = node->membership_index;
+    node->membership = *membership;
+    node->membership_index = index;
+    standing_from_membership(node);
+    node_set_peers(node);
+}
+
+void node_membership_truncated(struct node *node, raft_index truncate_from)
+{
+    if (node->membership_index < truncate_from || node->membership_index == 0) {
+        return;
+    }
+    /* A leader appends a configuration only when the one before is committed, so at most the last
+     * one can be cut off. */
+    RK_ASSERT(node->membership_before_index < truncate_from);
+    node->membership = node->membership_before;
+    node->membership_index = node->membership_before_index;
+    if (node->membership.members_count == 0) {
+        set_standing(node, STANDING_FORMING, "first_configuration_truncated");
+    }
+    node_set_peers(node);
+}
+
+/* -- asking -- */
+
+static void identity_fill(const struct node *node, struct wire_identity *identity)
+{
+    *identity = (struct wire_identity){
+        .envelope = node_envelope(node, 0),
+        .is_forming = (node->standing == STANDING_ASKING || node->standing == STANDING_FORMING) &&
+                      node->view.hard_state.term == 0,
+        .formation = node->formation,
+        .term = node->view.hard_state.term,
+        .leader = node->view.leader,
+    };
+    memcpy(identity->node_name, node->options->node_id, sizeof(identity->node_name));
+    memcpy(identity->peer_address, node->options->peer_advertise, sizeof(identity->peer_address));
+    memcpy(identity->client_address, node->options->client_advertise,
+           sizeof(identity->client_address));
+}
+
+static void ask(struct node *node, struct peer *peer)
+{
+    struct outgoing *outgoing = rk_heap_zalloc(1, sizeof(*outgoing));
+    struct wire_identity identity;
+    struct rk_buf body;
+
+    identity_fill(node, &identity);
+    outgoing->type = OUTGOING_IDENTITY;
+    outgoing->peer = peer->id;
+    rk_buf_init(&body, 8192);
+    wire_encode_identity(&identity, &body);
+    if (node_post(node, LINK_CONTROL, "/raft/identity", &body, NODE_IDENTITY_MS, outgoing) !=
+        RK_OK) {
+        rk_heap_free(outgoing);
+    }
+}
+
+static uint32_t initial_majority(const struct node *node)
+{
+    return node->options->initial_cluster_count / 2 + 1;
+}
+
+/* All that answered are new, and with this node they are a majority. Those that have not answered
+ * get a moment: who is in the first configuration from the start need not be written down later. */
+static void judge_round(struct node *node)
+{
+    const uint32_t fresh = node->identity_fresh + 1;
+    const bool are_all = fresh == node->options->initial_cluster_count;
+
+    if (node->standing != STANDING_ASKING || node->identity_answers != node->identity_fresh) {
+        return;
+    }
+    if (are_all || (fresh >= initial_majority(node) && node->identity_rounds > PATIENCE_ROUNDS)) {
+        forming_begin(node);
+    }
+}
+
+static void ask_round(struct node *node)
+{
+    node->identity_rounds++;
+    node->identity_answers = 0;
+    node->identity_fresh = 0;
+    node->identity_foreign = 0;
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        ask(node, &node->peers[i]);
+    }
+}
+
+uint64_t node_identity_deadline_ms(const struct node *node)
+{
+    return node->identity_due_ms;
+}
+
+void node_identity_turn(struct node *node)
+{
+    if (node->now_ms < node->identity_due_ms) {
+        return;
+    }
+    judge_round(node);
+    ask_round(node);
+    node->identity_due_ms =
+        node->standing == STANDING_MEMBER ? UINT64_MAX : node->now_ms + NODE_IDENTITY_MS;
+}
+
+/* -- what the others say -- */
+
+static void refuse_self(struct node *node, const char *reason)
+{
+    if (node->standing == STANDING_REFUSED) {
+        return;
+    }
+    RK_ASSERT(strlen(reason) < sizeof(node->refused_reason));
+    memcpy(node->refused_reason, reason, strlen(reason) + 1);
+    set_standing(node, STANDING_REFUSED, "refused");
+}
+
+/* There is a cluster; what does it know of this node? */
+static void cluster_seen(struct node *node, const struct wire_identity *identity)
+{
+    const struct cluster_id cluster = {.high = identity->envelope.cluster_high,
+                                       .low = identity->envelope.cluster_low};
+
+    if (!identity->asked_is_member) {
+        refuse_self(node, "a cluster exists at these addresses and does not know this node's "
+                          "name: use a member change to add it");
+        return;
+    }
+    if (identity->asked_incarnation != 0 && identity->asked_incarnation != node->incarnation) {
+        refuse_self(node, "the cluster knows this name with another data directory, which is "
+                          "lost: replace the member, or bring the directory back");
+        return;
+    }
+    if (node->standing == STANDING_ASKING || node->standing == STANDING_REFUSED) {
+        node->seen_cluster = cluster;
+        set_standing(node, STANDING_CLAIMING, "claiming");
+    }
+}
+
+/* An old directory, and the others are of another cluster: somebody mixed up directories. */
+static void foreign_seen(struct node *node)
+{
+    node->identity_foreign++;
+    if (node->identity_foreign >= initial_majority(node)) {
+        node_end(node, RK_CONFLICT, "data_directory_of_another_cluster", 0);
+    }
+}
+
+static void report_once(struct peer *peer, const char *event)
+{
+    if (!peer->is_refusal_reported) {
+        peer->is_refusal_reported = true;
+        rk_log(RK_LOG_WARN, "identity", event, RK_TEXT("peer", peer->name),
+               RK_TEXT("address", peer->address), RK_END);
+    }
+}
+
+static void identity_heard(struct node *node, struct peer *peer,
+                           const struct wire_identity *identity)
+{
+    const struct cluster_id theirs = {.high = identity->envelope.cluster_high,
+                                      .low = identity->envelope.cluster_low};
+
+    node->identity_answers++;
+    if (identity->envelope.election_timeout_ms != node->options->election_timeout_ms) {
+        report_once(peer, "election_timeout_differs");
+        return;
+    }
+    if (cluster_id_is_set(theirs)) {
+        if (node->standing == STANDING_MEMBER &&
+            !cluster_id_equal(theirs, node->membership.cluster)) {
+            foreign_seen(node);
+        } else if (node->standing != STANDING_MEMBER && node->standing != STANDING_FORMING) {
+            cluster_seen(node, identity);
+        }
+        return;
+    }
+    if (identity->formation != node->formation) {
+        report_once(peer, "initial_cluster_differs");
+        return;
+    }
+    if (identity->is_forming) {
+        node->identity_fresh++;
+        if (node->identity_fresh + 1 == node->options->initial_cluster_count) {
+            node->identity_due_ms = node->now_ms; /* nobody else to wait for */
+        }
+    }
+    if (peer->heard_incarnation == 0 || node->standing == STANDING_ASKING) {
+        peer->heard_incarnation = identity->envelope.from_incarnation;
+    }
+    memcpy(peer->heard_client_address, identity->client_address,
+           sizeof(peer->heard_client_address));
+}
+
+void node_identity_result(struct node *node, struct outgoing *outgoing,
+                          const struct link_result *result)
+{
+    struct wire_identity identity;
+    const char *reason = NULL;
+    struct peer *peer = node_peer(node, outgoing->peer);
+
+    if (peer == NULL || result->status != RK_OK || result->http_status != 200) {
+        return;
+    }
+    if (wire_decode_identity(result->body, &identity, &reason) != RK_OK) {
+        rk_log(RK_LOG_WARN, "identity", "answer_unreadable", RK_TEXT("peer", peer->name),
+               RK_TEXT("reason", reason), RK_END);
+        return;
+    }
+    if (strcmp(identity.node_name, peer->name) != 0) {
+        rk_log(RK_LOG_WARN, "identity", "another_name_answers", RK_TEXT("peer", peer->name),
+               RK_TEXT("name", identity.node_name), RK_END);
+        return;
+    }
+    identity_heard(node, peer, &identity);
+}
+
+/* -- being asked -- */
+
+/* The leader writes the incarnation down of a member that was not seen before. */
+static void write_down(struct node *node, const struct member *member,
+                       const struct wire_identity *asker)
+{
+    struct membership next = node->membership;
+
+    for (uint32_t i = 0; i < next.members_count; i++) {
+        if (next.members[i].id == member->id) {
+            next.members[i].incarnation = asker->envelope.from_incarnation;
+            memcpy(next.members[i].client_address, asker->client_address,
+                   sizeof(next.members[i].client_address));
+        }
+    }
+    const enum rk_status status = node_propose_membership(node, &next);
+    if (status == RK_OK) {
+        rk_log(RK_LOG_INFO, "identity", "member_written_down", RK_TEXT("member", member->name),
+               RK_END);
+    } /* else it asks again: another change is under way, or another node leads */
+}
+
+static bool is_new_member(const struct node *node, const struct member *member,
+                          const struct wire_identity *asker)
+{
+    return member != NULL && member->incarnation == 0 && node_is_leader(node) &&
+           node->view.is_term_committed && asker->envelope.from_incarnation != 0 &&
+           asker->formation == node->formation &&
+           strcmp(member->peer_address, asker->peer_address) == 0;
+}
+
+void node_identity_received(struct node *node, struct http_exchange *exchange, struct rk_bytes body)
+{
+    struct wire_identity asker;
+    struct wire_identity answer;
+    const char *reason = NULL;
+    struct rk_buf encoded;
+
+    if (wire_decode_identity(body, &asker, &reason) != RK_OK) {
+        node_refuse(node, exchange, 400, reason);
+        return;
+    }
+    const struct member *member = membership_by_name(&node->membership, asker.node_name);
+    const bool is_new = is_new_member(node, member, &asker);
+    identity_fill(node, &answer);
+    answer.asked_is_member = member != NULL;
+    answer.asked_incarnation = member != NULL ? member->incarnation : 0;
+    if (!node->is_firm && node->standing == STANDING_MEMBER) {
+        /* The first entry is not committed: there may yet come out another cluster. */
+        answer.envelope.cluster_high = 0;
+        answer.envelope.cluster_low = 0;
+    }
+    rk_buf_init(&encoded, 8192);
+    wire_encode_identity(&answer, &encoded);
+    node_answer_buf(node, exchange, &encoded);
+    if (is_new) {
+        write_down(node, member, &asker);
+    }
+}
+
+static bool knows_initial_cluster(const struct node *node)
+{
+    for (uint32_t i = 0; i < node->options->initial_cluster_count; i++) {
+        const struct options_peer *peer = &node->options->initial_cluster[i];
+        const struct member *member = membership_by_name(&node->membership, peer->name);
+        if (strcmp(peer->name, node->options->node_id) != 0 && member != NULL &&
+            strcmp(member->peer_address, peer->address) == 0) {
+            return true;
+        }
+    }
+    return node->options->initial_cluster_count <= 1;
+}
+
+/* An old directory must be this node's, of the cluster that the configuration names. */
+static const char *directory_refusal(const struct node *node, const struct member *self)
+{
+    if (self == NULL) {
+        return "its configuration does not name this node";
+    }
+    if (strcmp(self->peer_address, node->options->peer_advertise) != 0) {
+        return "its configuration has another peer address for this node";
+    }
+    if (!knows_initial_cluster(node)) {
+        return "none of the other members in initial-cluster is in its configuration";
+    }
+    return NULL;
+}
+
+enum rk_status node_identity_start(struct node *node, const char **reason)
+{
+    const struct member *self = membership_by_name(&node->membership, node->options->node_id);
+
+    node->formation = formation_of(node->options);
+    node->id = self != NULL ? self->id : initial_id(node->formation, node->options->node_id);
+    node->standing = STANDING_ASKING;
+    node->drawn_cluster = (struct cluster_id){.high = rk_random_u64(), .low = rk_random_u64()};
+    if (node->membership.members_count > 0) {
+        *reason = directory_refusal(node, self);
+        if (*reason != NULL) {
+            return RK_CONFLICT;
+        }
+        node->standing = STANDING_CLAIMING;
+        node->seen_cluster = node->membership.cluster;
+        standing_from_membership(node);
+    } else if (node->view.hard_state.term > 0) {
+        node->standing = STANDING_FORMING; /* it took part before it stopped */
+    }
+    node_set_peers(node);
+    return RK_OK;
+}
+
+void node_identity_initial_config(struct node *node, struct raft_config *ret)
+{
+    struct membership initial;
+
+    initial_members(node, &initial);
+    membership_to_raft(&initial, ret);
+}

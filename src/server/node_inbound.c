@@ -1,0 +1,316 @@
+/* node_inbound.c -- the peer listener: who may speak, what was said, and the answer, perhaps later.
+ *
+ * A request to the core carries its exchange as `request`; the core copies it into the one response
+ * it makes. Appends that overtook the one before them (several connections carry them) are held
+ * for a moment; nothing depends on that but speed. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/frame.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "server/node_internal.h"
+
+/* What a completion of the peer server carries. Every request is suspended when it comes, so that
+ * there is one way to answer, now or later. */
+struct peer_answer {
+    uint32_t http_status;
+    struct rk_buf body;
+};
+
+static void answer(struct node *node, struct http_exchange *exchange, uint32_t http_status,
+                   struct rk_buf *body)
+{
+    struct peer_answer *made = rk_heap_alloc(sizeof(*made));
+
+    *made = (struct peer_answer){.http_status = http_status, .body = *body};
+    rk_buf_init(body, body->size_max);
+    http_server_complete(node->peer_server, exchange, made);
+}
+
+void node_refuse(struct node *node, struct http_exchange *exchange, uint32_t http_status,
+                 const char *reason)
+{
+    struct rk_buf body;
+
+    rk_log(RK_LOG_DEBUG, "peer", "refused", RK_TEXT("reason", reason), RK_END);
+    rk_buf_init(&body, 4096);
+    rk_buf_append_text(&body, reason);
+    answer(node, exchange, http_status, &body);
+}
+
+void node_answer_buf(struct node *node, struct http_exchange *exchange, struct rk_buf *body)
+{
+    answer(node, exchange, 200, body);
+}
+
+void node_peer_complete(void *context, struct http_exchange *exchange, void *completion)
+{
+    struct peer_answer *made = completion;
+    struct http_response response;
+
+    (void)context;
+    http_response_init(&response, made->body.size_max);
+    response.status = made->http_status;
+    response.body = made->body;
+    http_response_header_static(&response, "Content-Type",
+                                made->http_status == 200 ? "application/json"
+                                                         : "text/plain; charset=utf-8");
+    http_exchange_respond(exchange, &response);
+    rk_heap_free(made);
+}
+
+void node_peer_end(void *context, struct http_exchange *exchange)
+{
+    (void)context;
+    (void)exchange; /* nothing hangs on it */
+}
+
+/* The core's answer to a request, on the exchange the request came by. */
+void node_answer(struct node *node, const struct raft_message *message)
+{
+    struct http_exchange *exchange = (struct http_exchange *)(uintptr_t)message->request;
+    const struct wire_envelope envelope = node_envelope(node, message->to);
+    struct rk_buf body;
+
+    rk_buf_init(&body, 4096);
+    wire_encode_message(&envelope, message, NULL, (struct rk_bytes){0}, &body);
+    RK_ASSERT(!body.overflowed);
+    node_answer_buf(node, exchange, &body);
+}
+
+static struct cluster_id envelope_cluster(const struct wire_envelope *envelope)
+{
+    return (struct cluster_id){.high = envelope->cluster_high, .low = envelope->cluster_low};
+}
+
+static const char *incarnation_refusal(struct node *node, const struct wire_envelope *envelope)
+{
+    struct peer *peer = node_peer(node, envelope->from);
+
+    if (peer == NULL) {
+        return NULL; /* not in this node's configuration, which may be old (pitfall 85) */
+    }
+    if (peer->incarnation == 0 && node->standing == STANDING_MEMBER) {
+        return "the sender's incarnation is not written down yet";
+    }
+    if (peer->incarnation != 0 && peer->incarnation != envelope->from_incarnation) {
+        return "the sender has another incarnation than the configuration says: its data "
+               "directory was lost";
+    }
+    if (peer->incarnation == 0 && peer->heard_incarnation != 0 &&
+        peer->heard_incarnation != envelope->from_incarnation) {
+        return "the sender's incarnation changed while the cluster was being formed";
+    }
+    return NULL;
+}
+
+static const char *cluster_refusal(struct node *node, const struct wire_envelope *envelope)
+{
+    const struct cluster_id theirs = envelope_cluster(envelope);
+    const bool is_known = node_peer(node, envelope->from) != NULL;
+
+    switch (node->standing) {
+    case STANDING_MEMBER:
+        if (cluster_id_equal(theirs, node->membership.cluster)) {
+            return NULL;
+        }
+        /* A member that has not got the first entry yet is of no cluster and tells the truth; and
+         * while the own first entry is not committed, others may have made another. */
+        return is_known && (!cluster_id_is_set(theirs) || !node->is_firm)
+                   ? NULL
+                   : "the sender is of another cluster";
+    case STANDING_FORMING:
+        return is_known ? NULL : "the sender was given another initial-cluster";
+    case STANDING_CLAIMING:
+        return cluster_id_equal(theirs, node->seen_cluster)
+                   ? NULL
+                   : "the sender is of another cluster, or of none yet";
+    case STANDING_ASKING:
+    case STANDING_REFUSED:
+        return "this node is not a member of the cluster (yet)";
+    }
+    return NULL;
+}
+
+const char *node_envelope_refusal(struct node *node, const struct wire_envelope *envelope)
+{
+    const char *reason = cluster_refusal(node, envelope);
+
+    if (reason != NULL) {
+        return reason;
+    }
+    if (envelope->to != 0 && envelope->to != node->id) {
+        return "the message is for another node";
+    }
+    if (envelope->election_timeout_ms != node->options->election_timeout_ms) {
+        return "election-timeout differs from the sender's: it must be the same on all nodes";
+    }
+    return incarnation_refusal(node, envelope);
+}
+
+/* -- messages for the core -- */
+
+/* The core never looks into payloads: configurations are decoded for it. Returns NULL and the
+ * count 0 when there are none; the caller frees. */
+static enum rk_status decode_configs(struct wire_message *decoded, struct raft_config **ret)
+{
+    uint32_t count = 0;
+
+    *ret = NULL;
+    for (uint32_t i = 0; i < decoded->message.append_request.entries_count; i++) {
+        count += decoded->entries[i].type == RAFT_ENTRY_CONFIG;
+    }
+    if (count == 0) {
+        return RK_OK;
+    }
+    struct raft_config *configs = rk_heap_zalloc(count, sizeof(*configs));
+    count = 0;
+    for (uint32_t i = 0; i < decoded->message.append_request.entries_count; i++) {
+        struct rk_frame frame;
+        struct membership membership;
+        uint32_t size = 0;
+        if (decoded->entries[i].type != RAFT_ENTRY_CONFIG) {
+            continue;
+        }
+        if (rk_frame_read(decoded->entries[i].frame, &frame, &size) != RK_OK ||
+            membership_decode(frame.body, &membership) != RK_OK) {
+            rk_heap_free(configs);
+            return RK_CORRUPT;
+        }
+        membership_to_raft(&membership, &configs[count]);
+        decoded->entries[i].config = &configs[count];
+        count++;
+    }
+    *ret = configs;
+    return RK_OK;
+}
+
+/* The body of an append with entries outlives its exchange: the tail and the disk hold it. */
+static struct block *keep_body(struct rk_bytes body)
+{
+    struct rk_buf copy;
+
+    rk_buf_init(&copy, RK_PEER_BODY_SIZE_MAX);
+    rk_buf_append(&copy, body.data, body.size);
+    RK_ASSERT(!copy.overflowed);
+    return block_take(&copy);
+}
+
+static void step_received(struct node *node, struct http_exchange *exchange)
+{
+    struct raft_message *message = &node->decoded->message;
+    struct raft_config *configs = NULL;
+
+    if (message->type == RAFT_APPEND_REQUEST && decode_configs(node->decoded, &configs) != RK_OK) {
+        node_refuse(node, exchange, 400, "a configuration entry cannot be read");
+        return;
+    }
+    const struct raft_event event = {
+        .type = RAFT_EVENT_RECEIVED,
+        .now_ms = node->now_ms,
+        .message = message,
+    };
+    message->request = (uint64_t)(uintptr_t)exchange;
+    const enum rk_status status = node_step(node, &event);
+    RK_ASSERT(status == RK_OK);
+    rk_heap_free(configs);
+}
+
+void node_note_heard(struct node *node, const struct wire_envelope *envelope)
+{
+    struct peer *peer = node_peer(node, envelope->from);
+
+    if (node->standing == STANDING_FORMING && peer != NULL) {
+        peer->heard_incarnation = envelope->from_incarnation;
+    }
+}
+
+/* Has the append overtaken the one before it? */
+static bool is_early(const struct node *node, const struct raft_message *message)
+{
+    return message->type == RAFT_APPEND_REQUEST && message->from == node->view.leader &&
+           message->term == node->view.hard_state.term &&
+           message->append_request.entries_count > 0 &&
+           message->append_request.previous.index > node->view.last.index;
+}
+
+static bool hold_early(struct node *node, struct http_exchange *exchange)
+{
+    if (node->early_count == NODE_EARLY_MAX) {
+        return false;
+    }
+    if (node->early_count == 0) {
+        node->early_since_ms = node->now_ms;
+    }
+    node->early[node->early_count] = exchange;
+    node->early_count++;
+    return true;
+}
+
+/* Decodes and steps one request. Returns false when it is held as early. `may_hold` false: the
+ * core says what is missing. */
+static bool take_message(struct node *node, struct http_exchange *exchange, bool may_hold)
+{
+    const struct http_request *request = http_exchange_request(exchange);
+    struct block *block = keep_body(request->body);
+    const struct rk_bytes body = {.data = block->data, .size = (uint32_t)block->size};
+    const char *reason = NULL;
+    bool is_taken = true;
+
+    if (wire_decode_message(body, request->target, true, node->decoded, &reason) != RK_OK) {
+        node_refuse(node, exchange, 400, reason);
+    } else if ((reason = node_envelope_refusal(node, &node->decoded->envelope)) != NULL) {
+        node_refuse(node, exchange, 403, reason);
+    } else if (may_hold && is_early(node, &node->decoded->message) && hold_early(node, exchange)) {
+        is_taken = false;
+    } else {
+        node_note_heard(node, &node->decoded->envelope);
+        node->received = block;
+        step_received(node, exchange);
+        node->received = NULL;
+    }
+    block_unref(block);
+    return is_taken;
+}
+
+void node_release_early(struct node *node, bool is_due)
+{
+    bool has_moved = true;
+
+    while (has_moved && node->early_count > 0) {
+        has_moved = false;
+        const uint32_t count = node->early_count;
+        struct http_exchange *held[NODE_EARLY_MAX];
+        for (uint32_t i = 0; i < count; i++) {
+            held[i] = node->early[i];
+        }
+        node->early_count = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            has_moved = take_message(node, held[i], !is_due) || has_moved;
+        }
+    }
+}
+
+void node_peer_request(void *context, struct http_exchange *exchange,
+                       const struct http_request *request)
+{
+    struct node *node = context;
+    const char *path = request->target;
+
+    http_exchange_suspend(exchange);
+    if (request->method != HTTP_POST) {
+        node_refuse(node, exchange, 405, "only POST is spoken here");
+    } else if (strcmp(path, "/raft/vote") == 0 || strcmp(path, "/raft/append") == 0 ||
+               strcmp(path, "/raft/timeout-now") == 0) {
+        (void)take_message(node, exchange, true);
+    } else if (strcmp(path, "/raft/read-index") == 0) {
+        node_read_index_received(node, exchange);
+    } else if (strcmp(path, "/raft/forward") == 0) {
+        node_forward_received(node, exchange);
+    } else if (strcmp(path, "/raft/identity") == 0) {
+        node_identity_received(node, exchange, request->body);
+    } else {
+        node_refuse(node, exchange, 404, "no such peer endpoint");
+    }
+}

@@ -1,0 +1,322 @@
+/* node_internal.h -- the node's own state, shared by node*.c alone. Thread: the node thread,
+ * except where a field says otherwise. */
+#ifndef RK_SERVER_NODE_INTERNAL_H
+#define RK_SERVER_NODE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/prng.h"
+#include "network/link.h"
+#include "network/peer.h"
+#include "network/wire.h"
+#include "raft/raft.h"
+#include "server/disk_thread.h"
+#include "server/http_server.h"
+#include "server/node.h"
+#include "server/outbox.h"
+#include "server/pending.h"
+#include "server/tail.h"
+#include "statemachine/membership.h"
+#include "statemachine/sm.h"
+
+enum {
+    NODE_EARLY_MAX = 64,     /* appends held until the one before them has come */
+    NODE_FORWARDS_MAX = 8,   /* forwarded batches under way */
+    NODE_READ_INDEX_MAX = 2, /* read-index questions under way */
+    NODE_DONE_MAX = 256,     /* completions handed to an HTTP loop at once */
+    NODE_PEER_APPENDS_MAX = 2 * RAFT_INFLIGHT_MAX,
+    NODE_PEER_BYTES_MAX = 8 << 20, /* of appends under way to one peer */
+    NODE_SERVERS_MAX = 64,         /* HTTP loops that complete requests */
+    NODE_IDENTITY_MS = 200,        /* between two rounds of asking who is there */
+    NODE_SPACE_MS = 200,           /* between two looks at the free space */
+    NODE_APPLY_TURN_US = 5000,     /* a turn applies no longer than this */
+    NODE_FORWARD_BYTES_MAX = 1 << 20,
+    NODE_FORWARD_TIMEOUT_MS = 5000,
+};
+
+/* Where this node stands towards the cluster (design: identity). */
+enum standing {
+    STANDING_MEMBER,   /* the configuration in the log has this name with this incarnation */
+    STANDING_ASKING,   /* new directory: asking the others whether there is a cluster */
+    STANDING_FORMING,  /* all that answer are as new: electing who makes the first entry */
+    STANDING_CLAIMING, /* a cluster is there and waits for this name: asking to be written down */
+    STANDING_REFUSED,  /* a cluster is there and this directory is not what it knows: waits */
+};
+
+/* One outgoing HTTP request under way; the link's cookie points to it. */
+enum outgoing_type {
+    OUTGOING_MESSAGE,
+    OUTGOING_IDENTITY,
+    OUTGOING_READ_INDEX,
+    OUTGOING_FORWARD,
+};
+
+struct outgoing {
+    enum outgoing_type type;
+    raft_node_id peer;
+    char address[RK_ADDRESS_SIZE_MAX + 1];
+    enum raft_message_type message_type; /* OUTGOING_MESSAGE */
+    raft_term term;
+    uint64_t bytes;           /* of an append's body */
+    struct client_list items; /* forwarded writes, or reads that wait for a read index */
+};
+
+struct peer {
+    raft_node_id id;
+    uint64_t incarnation; /* 0: not seen yet */
+    char name[RK_NODE_NAME_SIZE_MAX + 1];
+    char address[RK_ADDRESS_SIZE_MAX + 1];
+    struct peer_health health;
+    uint32_t heartbeats_in_flight;
+    bool has_heartbeat_waiting; /* the newest one covers those before it */
+    struct raft_message heartbeat_waiting;
+    struct raft_message appends[NODE_PEER_APPENDS_MAX]; /* not sent yet; a ring */
+    uint32_t appends_head;
+    uint32_t appends_count;
+    uint64_t bytes_in_flight;
+    bool is_unreachable_due; /* the core is told at the end of the turn */
+    bool is_reading;         /* the disk thread reads entries for the first of appends */
+    bool is_refusal_reported;
+    uint64_t heard_incarnation; /* while forming: what it says of itself; 0: nothing yet */
+    char heard_client_address[RK_ADDRESS_SIZE_MAX + 1];
+};
+
+/* Reads that share one read index. */
+struct read_batch {
+    uint64_t number;
+    bool is_confirmed;
+    raft_index read_index;
+    struct client_list clients;
+    struct remote_read *remotes; /* other nodes' questions */
+    struct read_batch *next;
+};
+
+struct remote_read {
+    struct http_exchange *exchange;
+    raft_node_id from;
+    struct remote_read *next;
+};
+
+/* A forwarded batch from a follower, being worked on. */
+struct forward_in {
+    struct http_exchange *exchange;
+    uint32_t open_count;
+    struct wire_forward_answer *answer;
+};
+
+/* Proposals gathered for one step. */
+struct proposals {
+    struct raft_entry entries[RAFT_WRITE_ENTRIES_MAX];
+    struct block *blocks[RAFT_WRITE_ENTRIES_MAX];
+    struct origin origins[RAFT_WRITE_ENTRIES_MAX];
+    struct raft_config configs[1]; /* of a configuration entry: it travels alone */
+    uint32_t count;
+};
+
+struct done_list {
+    struct http_server *server;
+    uint32_t count;
+    struct http_completion items[NODE_DONE_MAX];
+};
+
+/* What node_view_refresh() reads without a lock. */
+struct node_numbers {
+    _Atomic uint64_t commit_index;
+    _Atomic uint64_t last_applied;
+    _Atomic uint64_t last_index;
+    _Atomic uint64_t durable_index;
+    _Atomic uint64_t leader_contact_ms; /* UINT64_MAX: this node leads; 0: never */
+    _Atomic uint64_t turned_at_ms;
+    _Atomic uint64_t version; /* of shared_view */
+};
+
+struct node {
+    const struct options *options;
+    struct data_dir *dir;
+    struct root_board *board;
+    struct disk_thread *disk;
+
+    /* identity */
+    enum standing standing;
+    raft_node_id id;
+    uint64_t incarnation;
+    uint64_t formation;           /* fingerprint of initial-cluster */
+    struct membership membership; /* latest in the log; members_count 0: none yet */
+    raft_index membership_index;
+    struct membership membership_before; /* the one before, for a truncation */
+    raft_index membership_before_index;
+    bool is_firm; /* the cluster id can no longer change: something of it is committed */
+    struct cluster_id seen_cluster;  /* of the cluster that does not know this node (yet) */
+    struct cluster_id drawn_cluster; /* while forming: what this node would call it */
+    char refused_reason[192];
+    uint64_t identity_due_ms;
+    uint32_t identity_rounds;
+    uint32_t identity_answers; /* of this round */
+    uint32_t identity_fresh;
+    uint32_t identity_foreign; /* members of initial-cluster that are of another cluster */
+    struct peer peers[RAFT_MEMBERS_MAX];
+    uint32_t peers_count;
+
+    /* consensus */
+    struct raft *raft;
+    struct raft_outputs *outputs;
+    struct raft_view view;
+    struct tail tail;
+    uint64_t durable_write; /* every write up to this number is durable */
+    struct outbox outbox;
+    struct proposals batch;
+    struct block *received; /* holds the frames of the append being stepped */
+    uint64_t now_ms;
+
+    /* state machine */
+    struct sm *sm;
+    raft_index last_applied;
+    raft_index last_published;
+    bool is_reclaim_due; /* old versions are left to free */
+    bool is_reading_for_apply;
+    bool is_apply_due; /* more is committed than one turn applies */
+
+    /* requests */
+    struct rk_queue *mailbox;  /* struct client_request * */
+    struct client_list writes; /* wait for a leader or for the next step */
+    struct client_list reads;
+    struct remote_read *remote_reads;
+    struct pending pending;
+    uint64_t read_number;
+    struct read_batch *read_batches; /* oldest first */
+    struct read_batch *read_batches_last;
+    uint32_t forwards_in_flight;
+    uint32_t read_indexes_in_flight;
+    struct done_list done[NODE_SERVERS_MAX];
+    uint32_t done_count;
+    bool is_disk_nearly_full;
+    bool is_space_asked;
+    uint64_t space_due_ms;
+
+    /* peers */
+    struct link *link;
+    struct http_server *peer_server;
+    struct http_listener *peer_listener;
+    struct http_exchange *early[NODE_EARLY_MAX];
+    uint32_t early_count;
+    uint64_t early_since_ms;
+    struct wire_message *decoded; /* scratch: too large for the stack */
+    struct rk_prng prng;
+
+    /* the loop */
+    int epoll;
+    pthread_t thread;
+    _Atomic uint64_t stop_by_ms; /* 0: running */
+    bool is_handing_over;
+
+    /* for other threads */
+    struct node_numbers numbers;
+    bool is_view_stale;
+    uint64_t view_at_ms;
+    pthread_mutex_t view_lock;
+    struct node_view shared_view; /* under view_lock */
+};
+
+/* node.c */
+/* Logs and ends the process at once: nothing may be done after a storage error or on damage. */
+_Noreturn void node_end(struct node *node, enum rk_status status, const char *event,
+                        raft_index index);
+
+/* node_step.c: one event through the core, its outputs performed in order. */
+RK_MUST_USE enum rk_status node_step(struct node *node, const struct raft_event *event);
+void node_persisted(struct node *node, struct disk_job *job);
+void node_restart_core(struct node *node, const struct raft_restored *restored);
+
+/* node_restore.c: what the log says at start. */
+RK_MUST_USE enum rk_status node_restore(struct node *node, struct log_store *store, char *message,
+                                        size_t message_size);
+
+/* node_apply.c: applies what is committed; the core hears of it in node_report_applied(). */
+void node_apply(struct node *node);
+void node_report_applied(struct node *node);
+void node_apply_read(struct node *node, struct disk_job *job);
+
+/* node_writes.c */
+void node_flush_writes(struct node *node);
+void node_fail_pending(struct node *node);
+void node_origin_done(struct node *node, struct origin origin, enum rk_status status,
+                      const struct sm_result *result);
+RK_MUST_USE enum rk_status node_propose(struct node *node, struct rk_buf *frame,
+                                        struct origin origin);
+void node_flush_proposals(struct node *node);
+RK_MUST_USE enum rk_status node_propose_membership(struct node *node,
+                                                   const struct membership *membership);
+
+/* node_forward.c */
+void node_forward_writes(struct node *node);
+void node_forward_result(struct node *node, struct outgoing *outgoing,
+                         const struct link_result *result);
+void node_forward_received(struct node *node, struct http_exchange *exchange);
+void node_forward_item_done(struct node *node, struct forward_in *forward, uint32_t item,
+                            enum rk_status status, const struct sm_result *result);
+
+/* node_reads.c */
+void node_flush_reads(struct node *node);
+void node_confirm_reads(struct node *node);
+void node_complete_reads(struct node *node);
+void node_retry_reads(struct node *node);
+void node_read_index_result(struct node *node, struct outgoing *outgoing,
+                            const struct link_result *result);
+void node_read_index_received(struct node *node, struct http_exchange *exchange);
+
+/* node_done.c: answers on their way back to the HTTP loops. */
+void node_complete(struct node *node, struct client_request *request, enum rk_status status);
+void node_flush_done(struct node *node);
+
+/* node_peers.c: messages out. */
+struct peer *node_peer(struct node *node, raft_node_id id); /* NULL: unknown */
+void node_set_peers(struct node *node); /* from the membership, or from initial-cluster */
+void node_report_unreachable(struct node *node);
+void node_send(struct node *node, const struct raft_message *message);
+void node_append_read(struct node *node, struct disk_job *job);
+void node_link_result(void *context, const struct link_result *result);
+struct wire_envelope node_envelope(const struct node *node, raft_node_id to);
+RK_MUST_USE enum rk_status node_post(struct node *node, enum link_class class, const char *path,
+                                     struct rk_buf *body, uint32_t timeout_ms,
+                                     struct outgoing *outgoing);
+
+/* node_inbound.c: the peer listener. */
+void node_peer_request(void *context, struct http_exchange *exchange,
+                       const struct http_request *request);
+void node_peer_complete(void *context, struct http_exchange *exchange, void *completion);
+void node_peer_end(void *context, struct http_exchange *exchange);
+void node_answer(struct node *node, const struct raft_message *message);
+void node_answer_buf(struct node *node, struct http_exchange *exchange, struct rk_buf *body);
+void node_refuse(struct node *node, struct http_exchange *exchange, uint32_t http_status,
+                 const char *reason);
+/* While forming, what a peer says of itself goes into the first configuration. */
+void node_note_heard(struct node *node, const struct wire_envelope *envelope);
+void node_release_early(struct node *node, bool is_due);
+/* NULL: the sender may be listened to; else why not. */
+const char *node_envelope_refusal(struct node *node, const struct wire_envelope *envelope);
+
+/* node_identity.c: forming a cluster, claiming a place in one. */
+/* Finds id and standing from what was restored. Errors: RK_CONFLICT, the directory is not this
+ * node's or of another cluster: *reason (static text) says why. */
+RK_MUST_USE enum rk_status node_identity_start(struct node *node, const char **reason);
+void node_identity_initial_config(struct node *node, struct raft_config *ret);
+void node_identity_turn(struct node *node);
+void node_identity_result(struct node *node, struct outgoing *outgoing,
+                          const struct link_result *result);
+void node_identity_received(struct node *node, struct http_exchange *exchange,
+                            struct rk_bytes body);
+/* The configuration entry at `index` is in the log now (or, by a truncation, gone again). */
+void node_membership_entered(struct node *node, const struct membership *membership,
+                             raft_index index);
+void node_membership_truncated(struct node *node, raft_index truncate_from);
+/* The frame of the first entry of a term: a no-op, or the cluster's first configuration. */
+void node_first_entry(struct node *node, raft_index index, struct rk_buf *frame);
+uint64_t node_identity_deadline_ms(const struct node *node);
+
+/* node_view.c */
+void node_view_update(struct node *node);
+bool node_has_leader(const struct node *node);
+bool node_is_leader(const struct node *node);
+
+#endif

@@ -1,0 +1,439 @@
+/* node_peers.c -- messages out: votes and heartbeats at once on their own connections, entries on
+ * others, in batches bounded by bytes, filled in from the tail or, where that has gone on, from
+ * the disk. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/frame.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "server/node_internal.h"
+
+enum {
+    HEARTBEATS_IN_FLIGHT_MAX = 2,
+    BACKOFF_MS_MIN = 20,
+    BACKOFF_MS_MAX = 1000,
+};
+
+struct peer *node_peer(struct node *node, raft_node_id id)
+{
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        if (node->peers[i].id == id) {
+            return &node->peers[i];
+        }
+    }
+    return NULL;
+}
+
+struct wire_envelope node_envelope(const struct node *node, raft_node_id to)
+{
+    struct cluster_id cluster = node->membership.cluster;
+
+    if (node->standing == STANDING_CLAIMING) {
+        cluster = node->seen_cluster;
+    } else if (!cluster_id_is_set(cluster) && node->view.role == RAFT_LEADER) {
+        cluster = node->drawn_cluster;
+    }
+    return (struct wire_envelope){
+        .cluster_high = cluster.high,
+        .cluster_low = cluster.low,
+        .from = node->id,
+        .to = to,
+        .from_incarnation = node->incarnation,
+        .protocol = RK_PROTOCOL_VERSION,
+        .election_timeout_ms = node->options->election_timeout_ms,
+    };
+}
+
+enum rk_status node_post(struct node *node, enum link_class class, const char *path,
+                         struct rk_buf *body, uint32_t timeout_ms, struct outgoing *outgoing)
+{
+    const struct peer *peer = node_peer(node, outgoing->peer);
+    const char *address = peer != NULL ? peer->address : outgoing->address;
+
+    return link_post(node->link, class, address, path, body, timeout_ms,
+                     (uint64_t)(uintptr_t)outgoing);
+}
+
+static enum rk_status post_message(struct node *node, struct peer *peer, enum link_class class,
+                                   const struct raft_message *message, struct rk_buf *body)
+{
+    struct outgoing *outgoing = rk_heap_zalloc(1, sizeof(*outgoing));
+
+    outgoing->type = OUTGOING_MESSAGE;
+    outgoing->peer = peer->id;
+    outgoing->message_type = message->type;
+    outgoing->term = message->term;
+    outgoing->bytes = body->size;
+    const enum rk_status status =
+        node_post(node, class, wire_path(message->type), body,
+                  class == LINK_CONTROL ? node->options->election_timeout_ms
+                                        : 4 * node->options->election_timeout_ms,
+                  outgoing);
+    if (status != RK_OK) {
+        rk_heap_free(outgoing);
+    }
+    return status;
+}
+
+static void send_control(struct node *node, struct peer *peer, const struct raft_message *message)
+{
+    const struct wire_envelope envelope = node_envelope(node, peer->id);
+    struct rk_buf body;
+
+    if (message->type == RAFT_HEARTBEAT_REQUEST) {
+        if (peer->heartbeats_in_flight >= HEARTBEATS_IN_FLIGHT_MAX) {
+            peer->has_heartbeat_waiting = true;
+            peer->heartbeat_waiting = *message;
+            return;
+        }
+        peer->heartbeats_in_flight++;
+    }
+    rk_buf_init(&body, 4096);
+    wire_encode_message(&envelope, message, NULL, (struct rk_bytes){0}, &body);
+    if (post_message(node, peer, LINK_CONTROL, message, &body) != RK_OK &&
+        message->type == RAFT_HEARTBEAT_REQUEST) {
+        peer->heartbeats_in_flight--;
+    }
+}
+
+/* -- appends -- */
+
+static struct raft_message *appends_first(struct peer *peer)
+{
+    return &peer->appends[peer->appends_head];
+}
+
+static void appends_pop(struct peer *peer)
+{
+    peer->appends_head = (peer->appends_head + 1) % NODE_PEER_APPENDS_MAX;
+    peer->appends_count--;
+}
+
+static void appends_push(struct node *node, struct peer *peer, const struct raft_message *message)
+{
+    if (peer->appends_count == NODE_PEER_APPENDS_MAX) {
+        peer->is_unreachable_due = true;
+        return;
+    }
+    const uint32_t at = (peer->appends_head + peer->appends_count) % NODE_PEER_APPENDS_MAX;
+    peer->appends[at] = *message;
+    peer->appends_count++;
+    (void)node;
+}
+
+/* Sends `frames` as the first entries of the append at the head of the queue; the rest of its
+ * entries, if any, stay there as an append of its own. */
+static void send_append(struct node *node, struct peer *peer, uint64_t previous_chain,
+                        struct rk_bytes frames, struct raft_entry_id last)
+{
+    struct raft_message *first = appends_first(peer);
+    struct raft_message message = *first;
+    const struct wire_envelope envelope = node_envelope(node, peer->id);
+    const struct wire_append_extra extra = {.previous_chain = previous_chain};
+    struct rk_buf body;
+
+    message.append_request.entries_last = last.index;
+    message.append_request.entries_count =
+        (uint32_t)(last.index - message.append_request.previous.index);
+    rk_buf_init(&body, RK_PEER_BODY_SIZE_MAX);
+    wire_encode_message(&envelope, &message, &extra, frames, &body);
+    if (last.index == first->append_request.entries_last) {
+        appends_pop(peer);
+    } else {
+        first->append_request.previous = last;
+    }
+    const uint64_t bytes = body.size;
+    if (post_message(node, peer, LINK_BULK, &message, &body) != RK_OK) {
+        peer->is_unreachable_due = true;
+        return;
+    }
+    peer->bytes_in_flight += bytes;
+}
+
+static void read_for_peer(struct node *node, struct peer *peer, raft_index last)
+{
+    const struct raft_append_request *append = &appends_first(peer)->append_request;
+    struct disk_job *job = disk_job_new(DISK_READ);
+
+    job->cookie = peer->id;
+    /* From the entry before, for its chain; there is none before the first. */
+    job->first = append->previous.index > 0 ? append->previous.index : 1;
+    job->last = last;
+    /* The entry before may be of any size, and at least one after it must come along. */
+    job->bytes_max = RK_APPEND_BYTES_TARGET + RK_FRAME_SIZE_MAX;
+    peer->is_reading = true;
+    disk_submit(node->disk, job);
+}
+
+/* The entries come from the tail: one copy, into the body. */
+static void send_from_tail(struct node *node, struct peer *peer, uint64_t previous_chain)
+{
+    const struct raft_append_request *append = &appends_first(peer)->append_request;
+    struct raft_entry_id last = append->previous;
+    struct rk_buf frames;
+
+    rk_buf_init(&frames, RK_APPEND_BYTES_TARGET + RK_FRAME_SIZE_MAX);
+    while (last.index < append->entries_last && frames.size < RK_APPEND_BYTES_TARGET) {
+        const struct tail_entry *entry = tail_get(&node->tail, last.index + 1);
+        if (entry == NULL) {
+            break;
+        }
+        rk_buf_append(&frames, entry->frame.data, entry->frame.size);
+        last = (struct raft_entry_id){.term = entry->term, .index = last.index + 1};
+    }
+    send_append(node, peer, previous_chain, rk_buf_bytes(&frames), last);
+    rk_buf_done(&frames);
+}
+
+/* An append is worth sending while this node still leads its term. */
+static bool append_is_current(const struct node *node, const struct raft_message *message)
+{
+    return node->view.role == RAFT_LEADER && message->term == node->view.hard_state.term;
+}
+
+static void pump_appends(struct node *node, struct peer *peer)
+{
+    while (peer->appends_count > 0 && !peer->is_reading && !peer->is_unreachable_due &&
+           peer->bytes_in_flight < NODE_PEER_BYTES_MAX) {
+        const struct raft_append_request *append = &appends_first(peer)->append_request;
+        uint64_t chain = 0;
+
+        if (!append_is_current(node, appends_first(peer))) {
+            appends_pop(peer);
+        } else if (append->previous.index == 0 && node->tail.first == 1) {
+            send_from_tail(node, peer, 0);
+        } else if (tail_chain(&node->tail, append->previous.index, &chain)) {
+            send_from_tail(node, peer, chain);
+        } else {
+            const raft_index last = append->entries_last > append->previous.index
+                                        ? append->entries_last
+                                        : append->previous.index;
+            if (last == 0) {
+                send_append(node, peer, 0, (struct rk_bytes){0}, append->previous);
+                continue;
+            }
+            read_for_peer(node, peer, last);
+        }
+    }
+}
+
+/* Cuts the entry `previous` itself off the front of what was read, keeping its chain. */
+static bool cut_previous(struct rk_bytes *frames, raft_index previous, uint64_t *ret_chain)
+{
+    struct rk_frame frame;
+    uint32_t size = 0;
+
+    *ret_chain = 0;
+    if (previous == 0) {
+        return true;
+    }
+    if (rk_frame_read(*frames, &frame, &size) != RK_OK || frame.index != previous) {
+        return false;
+    }
+    *ret_chain = frame.chain;
+    frames->data += size;
+    frames->size -= size;
+    return true;
+}
+
+static struct raft_entry_id last_of(struct rk_bytes frames, struct raft_entry_id previous)
+{
+    struct rk_frame frame;
+    uint32_t size = 0;
+
+    while (frames.size > 0 && rk_frame_read(frames, &frame, &size) == RK_OK) {
+        previous = (struct raft_entry_id){.term = frame.term, .index = frame.index};
+        frames.data += size;
+        frames.size -= size;
+    }
+    return previous;
+}
+
+void node_append_read(struct node *node, struct disk_job *job)
+{
+    struct peer *peer = node_peer(node, job->cookie);
+    uint64_t chain = 0;
+
+    if (job->status != RK_OK) {
+        node_end(node, job->status, "log_read_failed", job->first);
+    }
+    if (peer == NULL) {
+        return;
+    }
+    peer->is_reading = false;
+    if (peer->appends_count == 0 || !append_is_current(node, appends_first(peer))) {
+        pump_appends(node, peer);
+        return;
+    }
+    struct rk_bytes frames = rk_buf_bytes(&job->frames);
+    const struct raft_entry_id previous = appends_first(peer)->append_request.previous;
+    if (!cut_previous(&frames, previous.index, &chain)) {
+        /* The queue has moved on since: look again. */
+        pump_appends(node, peer);
+        return;
+    }
+    send_append(node, peer, chain, frames, last_of(frames, previous));
+    pump_appends(node, peer);
+}
+
+void node_send(struct node *node, const struct raft_message *message)
+{
+    if (message->request != 0) {
+        node_answer(node, message);
+        return;
+    }
+    struct peer *peer = node_peer(node, message->to);
+    if (peer == NULL) {
+        return; /* left the configuration meanwhile */
+    }
+    if (message->type == RAFT_APPEND_REQUEST) {
+        appends_push(node, peer, message);
+        pump_appends(node, peer);
+        return;
+    }
+    send_control(node, peer, message);
+}
+
+/* Asked of the core outside of any step: a step may not be entered from inside another. */
+void node_report_unreachable(struct node *node)
+{
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        struct peer *peer = &node->peers[i];
+        if (!peer->is_unreachable_due) {
+            continue;
+        }
+        peer->is_unreachable_due = false;
+        peer->appends_count = 0;
+        const struct raft_event event = {
+            .type = RAFT_EVENT_UNREACHABLE,
+            .now_ms = node->now_ms,
+            .peer = peer->id,
+        };
+        const enum rk_status status = node_step(node, &event);
+        RK_ASSERT(status == RK_OK);
+    }
+}
+
+/* -- results -- */
+
+static void peer_failed(struct node *node, struct peer *peer, const char *reason)
+{
+    peer_health_failure(&peer->health, node->now_ms, BACKOFF_MS_MIN, BACKOFF_MS_MAX, &node->prng);
+    if (!peer->health.is_reported_down) {
+        peer->health.is_reported_down = true;
+        rk_log(RK_LOG_WARN, "peer", "unreachable", RK_TEXT("peer", peer->name),
+               RK_TEXT("address", peer->address), RK_TEXT("reason", reason), RK_END);
+    }
+}
+
+static void peer_answered(struct node *node, struct peer *peer)
+{
+    if (peer->health.is_reported_down) {
+        rk_log(RK_LOG_INFO, "peer", "reachable", RK_TEXT("peer", peer->name),
+               RK_TEXT("address", peer->address), RK_END);
+    }
+    peer_health_success(&peer->health, node->now_ms);
+    peer->health.is_reported_down = false;
+    peer->is_refusal_reported = false;
+}
+
+static void log_refusal(struct peer *peer, struct rk_bytes body)
+{
+    char text[160];
+    const uint32_t size = body.size < sizeof(text) - 1 ? body.size : (uint32_t)sizeof(text) - 1;
+
+    if (peer->is_refusal_reported) {
+        return;
+    }
+    for (uint32_t i = 0; i < size; i++) {
+        text[i] = (char)body.data[i];
+    }
+    text[size] = '\0';
+    peer->is_refusal_reported = true;
+    rk_log(RK_LOG_WARN, "peer", "refused_by_peer", RK_TEXT("peer", peer->name),
+           RK_TEXT("reason", text), RK_END);
+}
+
+static void step_answer(struct node *node, const struct link_result *result,
+                        const struct outgoing *outgoing, struct peer *peer)
+{
+    const char *reason = NULL;
+
+    if (wire_decode_message(result->body, wire_path(outgoing->message_type), false, node->decoded,
+                            &reason) != RK_OK) {
+        peer_failed(node, peer, reason);
+        return;
+    }
+    reason = node_envelope_refusal(node, &node->decoded->envelope);
+    if (reason != NULL || node->decoded->message.from != peer->id) {
+        return; /* an answer of somebody else's: never counted */
+    }
+    peer_answered(node, peer);
+    node_note_heard(node, &node->decoded->envelope);
+    node->decoded->message.request = 0;
+    const struct raft_event event = {
+        .type = RAFT_EVENT_RECEIVED,
+        .now_ms = node->now_ms,
+        .message = &node->decoded->message,
+    };
+    const enum rk_status status = node_step(node, &event);
+    RK_ASSERT(status == RK_OK);
+}
+
+static void message_result(struct node *node, const struct outgoing *outgoing,
+                           const struct link_result *result)
+{
+    struct peer *peer = node_peer(node, outgoing->peer);
+
+    if (peer == NULL) {
+        return;
+    }
+    if (outgoing->message_type == RAFT_HEARTBEAT_REQUEST) {
+        peer->heartbeats_in_flight--;
+    }
+    if (outgoing->message_type == RAFT_APPEND_REQUEST) {
+        peer->bytes_in_flight -= outgoing->bytes;
+    }
+    if (result->status == RK_OK && result->http_status == 200) {
+        step_answer(node, result, outgoing, peer);
+    } else {
+        if (result->status == RK_OK) {
+            log_refusal(peer, result->body);
+        } else {
+            peer_failed(node, peer, rk_status_text(result->status));
+        }
+        if (outgoing->message_type == RAFT_APPEND_REQUEST) {
+            peer->is_unreachable_due = true;
+        }
+    }
+    if (peer->has_heartbeat_waiting) {
+        peer->has_heartbeat_waiting = false;
+        if (append_is_current(node, &peer->heartbeat_waiting)) {
+            send_control(node, peer, &peer->heartbeat_waiting);
+        }
+    }
+    pump_appends(node, peer);
+}
+
+void node_link_result(void *context, const struct link_result *result)
+{
+    struct node *node = context;
+    struct outgoing *outgoing = (struct outgoing *)(uintptr_t)result->cookie;
+
+    node->now_ms = rk_monotonic_ms();
+    switch (outgoing->type) {
+    case OUTGOING_MESSAGE:
+        message_result(node, outgoing, result);
+        break;
+    case OUTGOING_IDENTITY:
+        node_identity_result(node, outgoing, result);
+        break;
+    case OUTGOING_READ_INDEX:
+        node_read_index_result(node, outgoing, result);
+        break;
+    case OUTGOING_FORWARD:
+        node_forward_result(node, outgoing, result);
+        break;
+    }
+    rk_heap_free(outgoing);
+}

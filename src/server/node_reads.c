@@ -1,0 +1,227 @@
+/* node_reads.c -- linearizable reads by ReadIndex (dissertation 6.4). All reads that wait share one
+ * round; a follower asks its leader for a read index, batched too, and answers from its own root
+ * once it has applied that far. */
+#include "base/assert.h"
+#include "base/heap.h"
+#include "server/node_internal.h"
+
+static void batch_add(struct node *node, struct read_batch *batch)
+{
+    batch->next = NULL;
+    if (node->read_batches_last != NULL) {
+        node->read_batches_last->next = batch;
+    } else {
+        node->read_batches = batch;
+    }
+    node->read_batches_last = batch;
+}
+
+static void batch_pop(struct node *node)
+{
+    struct read_batch *batch = node->read_batches;
+
+    node->read_batches = batch->next;
+    if (node->read_batches == NULL) {
+        node->read_batches_last = NULL;
+    }
+    rk_heap_free(batch);
+}
+
+static void answer_remote(struct node *node, struct remote_read *remote, enum rk_status status,
+                          raft_index read_index)
+{
+    struct wire_read_index answer = {
+        .envelope = node_envelope(node, remote->from),
+        .term = node->view.hard_state.term,
+        .status = status,
+        .read_index = read_index,
+    };
+    struct rk_buf body;
+
+    rk_buf_init(&body, 4096);
+    wire_encode_read_index(&answer, &body);
+    node_answer_buf(node, remote->exchange, &body);
+    rk_heap_free(remote);
+}
+
+static void answer_remotes(struct node *node, struct remote_read **list, enum rk_status status,
+                           raft_index read_index)
+{
+    while (*list != NULL) {
+        struct remote_read *remote = *list;
+        *list = remote->next;
+        answer_remote(node, remote, status, read_index);
+    }
+}
+
+/* Leader: all that waits becomes one read of the core's. */
+static void ask_core(struct node *node)
+{
+    const struct raft_event event = {
+        .type = RAFT_EVENT_READ,
+        .now_ms = node->now_ms,
+        .read_number = node->read_number + 1,
+    };
+    struct read_batch *batch = rk_heap_zalloc(1, sizeof(*batch));
+
+    node->read_number++;
+    batch->number = node->read_number;
+    client_list_move(&batch->clients, &node->reads);
+    batch->remotes = node->remote_reads;
+    node->remote_reads = NULL;
+    batch_add(node, batch);
+    if (node_step(node, &event) == RK_OK) {
+        return;
+    }
+    /* Refused: it is the last batch, unless the step lost leadership and took all back already. */
+    if (node->read_batches_last == batch) {
+        node_retry_reads(node);
+    }
+}
+
+/* Follower: one question for all that waits. */
+static void ask_leader(struct node *node)
+{
+    struct wire_read_index question = {
+        .envelope = node_envelope(node, node->view.leader),
+        .term = node->view.hard_state.term,
+    };
+    struct rk_buf body;
+
+    if (node->read_indexes_in_flight >= NODE_READ_INDEX_MAX) {
+        return;
+    }
+    struct outgoing *outgoing = rk_heap_zalloc(1, sizeof(*outgoing));
+    outgoing->type = OUTGOING_READ_INDEX;
+    outgoing->peer = node->view.leader;
+    client_list_move(&outgoing->items, &node->reads);
+    rk_buf_init(&body, 4096);
+    wire_encode_read_index(&question, &body);
+    node->read_indexes_in_flight++;
+    if (node_post(node, LINK_CONTROL, "/raft/read-index", &body,
+                  2 * node->options->election_timeout_ms, outgoing) != RK_OK) {
+        node->read_indexes_in_flight--;
+        client_list_move(&node->reads, &outgoing->items);
+        rk_heap_free(outgoing);
+    }
+}
+
+void node_read_index_result(struct node *node, struct outgoing *outgoing,
+                            const struct link_result *result)
+{
+    struct wire_read_index answer;
+    const char *reason = NULL;
+
+    node->read_indexes_in_flight--;
+    if (result->status == RK_OK && result->http_status == 200 &&
+        wire_decode_read_index(result->body, &answer, &reason) == RK_OK &&
+        node_envelope_refusal(node, &answer.envelope) == NULL && answer.status == RK_OK) {
+        struct read_batch *batch = rk_heap_zalloc(1, sizeof(*batch));
+        batch->is_confirmed = true;
+        batch->read_index = answer.read_index;
+        client_list_move(&batch->clients, &outgoing->items);
+        batch_add(node, batch);
+        return;
+    }
+    /* No answer, or not by a leader: ask again, until the client's time is up. */
+    client_list_move(&outgoing->items, &node->reads);
+    client_list_move(&node->reads, &outgoing->items);
+}
+
+static void expire_reads(struct node *node)
+{
+    while (node->reads.first != NULL && node->reads.first->give_up_ms <= node->now_ms) {
+        node_complete(node, client_list_pop(&node->reads), RK_NO_LEADER);
+    }
+}
+
+void node_flush_reads(struct node *node)
+{
+    expire_reads(node);
+    if (node_is_leader(node)) {
+        if (node->reads.count > 0 || node->remote_reads != NULL) {
+            ask_core(node);
+        }
+    } else {
+        answer_remotes(node, &node->remote_reads, RK_NOT_LEADER, 0);
+        if (node->reads.count > 0 && node_has_leader(node)) {
+            ask_leader(node);
+        }
+    }
+}
+
+/* The core's confirmations of this step. */
+void node_confirm_reads(struct node *node)
+{
+    for (uint32_t i = 0; i < node->outputs->reads_count; i++) {
+        struct read_batch *batch = node->read_batches;
+        while (batch != NULL && batch->number != node->outputs->reads[i]) {
+            batch = batch->next;
+        }
+        RK_ASSERT(batch != NULL);
+        batch->is_confirmed = true;
+        batch->read_index = node->outputs->read_indexes[i];
+        answer_remotes(node, &batch->remotes, RK_OK, batch->read_index);
+    }
+}
+
+/* Serves what is confirmed and applied, in order: a batch whose turn comes late was asked for
+ * earlier, so serving it from the newer root is as good. */
+void node_complete_reads(struct node *node)
+{
+    while (node->read_batches != NULL && node->read_batches->is_confirmed &&
+           node->read_batches->read_index <= node->last_applied) {
+        struct read_batch *batch = node->read_batches;
+        for (struct client_request *request = client_list_pop(&batch->clients); request != NULL;
+             request = client_list_pop(&batch->clients)) {
+            node_complete(node, request, RK_OK);
+        }
+        batch_pop(node);
+    }
+}
+
+/* Leadership is lost or the core would not take the read: unconfirmed reads are asked again, the
+ * confirmed ones stay good. */
+void node_retry_reads(struct node *node)
+{
+    struct read_batch *batch = node->read_batches;
+    struct client_list again = {0};
+
+    node->read_batches = NULL;
+    node->read_batches_last = NULL;
+    while (batch != NULL) {
+        struct read_batch *next = batch->next;
+        if (batch->is_confirmed) {
+            batch_add(node, batch);
+        } else {
+            client_list_move(&again, &batch->clients);
+            answer_remotes(node, &batch->remotes, RK_NOT_LEADER, 0);
+            rk_heap_free(batch);
+        }
+        batch = next;
+    }
+    client_list_move(&again, &node->reads);
+    node->reads = again;
+}
+
+void node_read_index_received(struct node *node, struct http_exchange *exchange)
+{
+    struct wire_read_index question;
+    const char *reason = NULL;
+
+    if (wire_decode_read_index(http_exchange_request(exchange)->body, &question, &reason) !=
+        RK_OK) {
+        node_refuse(node, exchange, 400, reason);
+        return;
+    }
+    reason = node_envelope_refusal(node, &question.envelope);
+    if (reason != NULL) {
+        node_refuse(node, exchange, 403, reason);
+        return;
+    }
+    struct remote_read *remote = rk_heap_zalloc(1, sizeof(*remote));
+    remote->exchange = exchange;
+    remote->from = question.envelope.from;
+    remote->next = node->remote_reads;
+    node->remote_reads = remote;
+}

@@ -1,0 +1,136 @@
+/* node_restore.c -- what the log says at start: every entry is read and checked once; what the core
+ * needs of it is kept, the entries themselves are applied later, when they are known committed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/frame.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "server/node_internal.h"
+
+struct restoring {
+    struct node *node;
+    struct raft_restored restored;
+    struct raft_trail_run *runs; /* RAFT_TRAIL_RUNS_MAX of them */
+    bool has_command;
+};
+
+static enum rk_status note_run(struct restoring *restoring, struct raft_entry_id id)
+{
+    struct raft_restored *restored = &restoring->restored;
+
+    if (restored->runs_count > 0 && restoring->runs[restored->runs_count - 1].term == id.term) {
+        return RK_OK;
+    }
+    if (restored->runs_count == RAFT_TRAIL_RUNS_MAX) {
+        return RK_TOO_LARGE;
+    }
+    restoring->runs[restored->runs_count] =
+        (struct raft_trail_run){.first_index = id.index, .term = id.term};
+    restored->runs_count++;
+    return RK_OK;
+}
+
+static enum rk_status note_config(struct restoring *restoring, const struct raft_entry *entry)
+{
+    struct raft_restored *restored = &restoring->restored;
+    struct node *node = restoring->node;
+    struct membership membership;
+    struct rk_frame frame;
+    uint32_t size = 0;
+
+    if (rk_frame_read(entry->frame, &frame, &size) != RK_OK ||
+        membership_decode(frame.body, &membership) != RK_OK) {
+        return RK_CORRUPT;
+    }
+    node->membership_before = node->membership;
+    node->membership_before_index = node->membership_index;
+    node->membership = membership;
+    node->membership_index = entry->id.index;
+    if (restored->logged_configs_count == 2) {
+        restored->logged_configs[0] = restored->logged_configs[1];
+        restored->logged_configs_count = 1;
+    }
+    restored->logged_configs[restored->logged_configs_count].index = entry->id.index;
+    membership_to_raft(&membership,
+                       &restored->logged_configs[restored->logged_configs_count].config);
+    restored->logged_configs_count++;
+    return RK_OK;
+}
+
+static enum rk_status on_entry(void *context, const struct raft_entry *entry)
+{
+    struct restoring *restoring = context;
+
+    restoring->has_command = restoring->has_command || entry->type == RAFT_ENTRY_COMMAND;
+    if (entry->type == RAFT_ENTRY_CONFIG) {
+        const enum rk_status status = note_config(restoring, entry);
+        if (status != RK_OK) {
+            return status;
+        }
+    }
+    return note_run(restoring, entry->id);
+}
+
+static enum rk_status scan(struct restoring *restoring, struct log_store *store, char *message,
+                           size_t message_size)
+{
+    raft_index bad_index = 0;
+    const enum rk_status status = log_store_scan(store, on_entry, restoring, &bad_index);
+
+    if (status != RK_OK) {
+        (void)snprintf(message, message_size, "raft.db: entry %llu: %s",
+                       (unsigned long long)bad_index, rk_status_text(status));
+    }
+    return status;
+}
+
+static void start_core(struct node *node, struct restoring *restoring, struct log_store *store)
+{
+    struct raft_restored *restored = &restoring->restored;
+
+    restored->hard_state = store->hard_state;
+    restored->base = store->bounds.base;
+    restored->last = store->bounds.last;
+    restored->runs = restoring->runs;
+    if (node->standing == STANDING_FORMING) {
+        node_identity_initial_config(node, &restored->config);
+    }
+    tail_init(&node->tail, store->bounds.last, store->bounds.last_chain);
+    node_restart_core(node, restored);
+    /* Nothing but the scan and that, but an entry by a client is there only because the first
+     * configuration was committed before it. */
+    node->is_firm = restoring->has_command || node->membership_before_index > 0;
+    rk_log(RK_LOG_INFO, "node", "log_restored", RK_U64("last_index", restored->last.index),
+           RK_U64("last_term", restored->last.term), RK_U64("term", restored->hard_state.term),
+           RK_END);
+}
+
+enum rk_status node_restore(struct node *node, struct log_store *store, char *message,
+                            size_t message_size)
+{
+    struct restoring restoring = {
+        .node = node,
+        .runs = rk_heap_zalloc(RAFT_TRAIL_RUNS_MAX, sizeof(struct raft_trail_run)),
+    };
+    const char *reason = NULL;
+
+    node->now_ms = rk_monotonic_ms();
+    node->incarnation = store->identity.incarnation;
+    node->view.hard_state = store->hard_state;
+    enum rk_status status = scan(&restoring, store, message, message_size);
+    if (status == RK_OK) {
+        status = node_identity_start(node, &reason);
+        if (status == RK_OK) {
+            start_core(node, &restoring, store);
+        } else {
+            (void)snprintf(message, message_size,
+                           "data directory %s is not this node's, or of another cluster: %s",
+                           node->options->data_dir, reason);
+        }
+    }
+    rk_heap_free(restoring.runs);
+    return status;
+}

@@ -1,0 +1,229 @@
+/* node_view.c -- what other threads may know: a few numbers as atomics, the rest as a copy under a
+ * lock that is taken only when something in it changed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "server/node_internal.h"
+
+enum {
+    VIEW_INTERVAL_MS = 100, /* progress of the peers is copied no more often */
+    LOOP_STUCK_MS = 5000,
+};
+
+bool node_is_leader(const struct node *node)
+{
+    return node->view.role == RAFT_LEADER && node->membership.members_count > 0;
+}
+
+bool node_has_leader(const struct node *node)
+{
+    return node->view.leader != 0 && node->view.leader != node->id;
+}
+
+static const char *role_text(const struct node *node)
+{
+    switch (node->standing) {
+    case STANDING_ASKING:
+    case STANDING_FORMING:
+        return "forming";
+    case STANDING_CLAIMING:
+    case STANDING_REFUSED:
+        return "waiting";
+    case STANDING_MEMBER:
+        break;
+    }
+    return raft_role_name(node->view.role);
+}
+
+static void copy_member(struct node *node, const struct member *member,
+                        struct node_view_member *ret)
+{
+    struct raft_peer_view progress;
+
+    *ret = (struct node_view_member){
+        .id = member->id,
+        .is_voter = member->is_voter,
+        .is_learner = member->is_learner,
+        .is_seen = member->incarnation != 0,
+    };
+    memcpy(ret->name, member->name, sizeof(ret->name));
+    memcpy(ret->peer_address, member->peer_address, sizeof(ret->peer_address));
+    memcpy(ret->client_address, member->client_address, sizeof(ret->client_address));
+    if (member->id != node->id && raft_peer_view(node->raft, member->id, &progress) == RK_OK &&
+        progress.contact_ms != 0) {
+        ret->has_progress = true;
+        ret->match_index = progress.match_index;
+        ret->commit_index = progress.commit_index;
+        ret->last_applied = progress.last_applied;
+        ret->contact_age_ms = node->now_ms - progress.contact_ms;
+    }
+}
+
+static void copy_leader(const struct node *node, struct node_view *view)
+{
+    const struct member *leader = membership_by_id(&node->membership, node->view.leader);
+
+    view->leader = node->view.leader;
+    view->has_leader = leader != NULL;
+    if (leader != NULL) {
+        memcpy(view->leader_name, leader->name, sizeof(view->leader_name));
+        memcpy(view->leader_peer_address, leader->peer_address, sizeof(view->leader_peer_address));
+    }
+}
+
+static const char *standing_reason(const struct node *node)
+{
+    switch (node->standing) {
+    case STANDING_ASKING:
+        return "asking the members of initial-cluster whether there is a cluster";
+    case STANDING_FORMING:
+        return "forming the cluster";
+    case STANDING_CLAIMING:
+        return "waiting for the leader to write this member down";
+    case STANDING_REFUSED:
+        return node->refused_reason;
+    case STANDING_MEMBER:
+        break;
+    }
+    return node->view.leader == 0 ? "no leader is known" : "";
+}
+
+static void copy_view(struct node *node, struct node_view *view)
+{
+    *view = (struct node_view){
+        .node_id = node->id,
+        .role = role_text(node),
+        .term = node->view.hard_state.term,
+        .is_disk_nearly_full = node->is_disk_nearly_full,
+        .members_count = node->membership.members_count,
+    };
+    memcpy(view->node_name, node->options->node_id, sizeof(view->node_name));
+    if (cluster_id_is_set(node->membership.cluster)) {
+        cluster_id_format(node->membership.cluster, view->cluster_id);
+    }
+    copy_leader(node, view);
+    (void)snprintf(view->not_ready_reason, sizeof(view->not_ready_reason), "%s",
+                   standing_reason(node));
+    /* For now only whether an own-term entry is committed; the rest needs the reader's clock. */
+    view->is_ready = node->view.role != RAFT_LEADER || node->view.is_term_committed;
+    for (uint32_t i = 0; i < view->members_count; i++) {
+        copy_member(node, &node->membership.members[i], &view->members[i]);
+    }
+}
+
+void node_view_update(struct node *node)
+{
+    struct node_numbers *numbers = &node->numbers;
+    const bool is_leader = node_is_leader(node);
+
+    atomic_store(&numbers->commit_index, node->view.commit_index);
+    atomic_store(&numbers->last_applied, node->last_applied);
+    atomic_store(&numbers->last_index, node->view.last.index);
+    atomic_store(&numbers->durable_index, node->view.durable_index);
+    atomic_store(&numbers->leader_contact_ms, node->view.leader_contact_ms);
+    atomic_store(&numbers->turned_at_ms, node->now_ms);
+    if (!node->is_view_stale &&
+        !(is_leader && node->now_ms - node->view_at_ms >= VIEW_INTERVAL_MS)) {
+        return;
+    }
+    node->is_view_stale = false;
+    node->view_at_ms = node->now_ms;
+    (void)pthread_mutex_lock(&node->view_lock);
+    copy_view(node, &node->shared_view);
+    (void)pthread_mutex_unlock(&node->view_lock);
+    atomic_fetch_add(&numbers->version, 1);
+}
+
+/* -- on the reader's thread -- */
+
+static void judge_ready(struct node *node, struct node_view *view, bool is_leader,
+                        uint64_t contact_age_ms)
+{
+    const uint32_t bound_ms = 2 * node->options->election_timeout_ms;
+
+    if (view->not_ready_reason[0] != '\0') {
+        view->is_ready = false;
+    } else if (!view->is_ready) {
+        (void)snprintf(view->not_ready_reason, sizeof(view->not_ready_reason),
+                       "no entry of this leader's term is committed yet");
+    } else if (contact_age_ms > bound_ms) {
+        view->is_ready = false;
+        (void)snprintf(view->not_ready_reason, sizeof(view->not_ready_reason),
+                       is_leader ? "no quorum has answered for %llu ms"
+                                 : "the leader was last heard %llu ms ago",
+                       (unsigned long long)contact_age_ms);
+    }
+}
+
+static void judge_alive(struct node *node, struct node_view *view, uint64_t now_ms)
+{
+    const uint64_t turned_ms = atomic_load(&node->numbers.turned_at_ms);
+    const uint64_t disk_ms = disk_busy_since_ms(node->disk);
+
+    view->is_alive = true;
+    view->not_alive_reason[0] = '\0';
+    if (now_ms > turned_ms + LOOP_STUCK_MS) {
+        view->is_alive = false;
+        (void)snprintf(view->not_alive_reason, sizeof(view->not_alive_reason),
+                       "the node loop has not turned for %llu ms",
+                       (unsigned long long)(now_ms - turned_ms));
+    } else if (disk_ms != 0 && now_ms > disk_ms + LOOP_STUCK_MS) {
+        view->is_alive = false;
+        (void)snprintf(view->not_alive_reason, sizeof(view->not_alive_reason),
+                       "the disk has not answered for %llu ms",
+                       (unsigned long long)(now_ms - disk_ms));
+    }
+}
+
+static bool leads(const struct node_view *view)
+{
+    return view->has_leader && view->leader == view->node_id;
+}
+
+static uint64_t contact_age_ms(struct node *node, uint64_t now_ms)
+{
+    const uint64_t contact_ms = atomic_load(&node->numbers.leader_contact_ms);
+
+    if (contact_ms == 0) {
+        return UINT64_MAX;
+    }
+    return now_ms > contact_ms ? now_ms - contact_ms : 0;
+}
+
+static void copy_numbers(struct node *node, struct node_view *view, uint64_t now_ms)
+{
+    view->commit_index = atomic_load(&node->numbers.commit_index);
+    view->last_applied = atomic_load(&node->numbers.last_applied);
+    view->last_index = atomic_load(&node->numbers.last_index);
+    view->durable_index = atomic_load(&node->numbers.durable_index);
+    view->leader_contact_age_ms = leads(view) ? 0 : contact_age_ms(node, now_ms);
+}
+
+static void copy_shared(struct node *node, struct node_view *view)
+{
+    (void)pthread_mutex_lock(&node->view_lock);
+    *view = node->shared_view;
+    (void)pthread_mutex_unlock(&node->view_lock);
+}
+
+void node_view_refresh(struct node *node, struct node_view *view, uint64_t *version)
+{
+    const uint64_t latest = atomic_load(&node->numbers.version);
+
+    if (latest != *version) {
+        copy_shared(node, view);
+        *version = latest;
+    }
+    copy_numbers(node, view, rk_monotonic_ms());
+}
+
+void node_view_copy(struct node *node, struct node_view *view)
+{
+    const uint64_t now_ms = rk_monotonic_ms();
+
+    copy_shared(node, view);
+    copy_numbers(node, view, now_ms);
+    judge_ready(node, view, leads(view), contact_age_ms(node, now_ms));
+    judge_alive(node, view, now_ms);
+}

@@ -1,0 +1,164 @@
+/* node_writes.c -- clients' writes: gathered, proposed as one batch where this node leads,
+ * forwarded where another does, held for a moment where nobody does. */
+#include "base/assert.h"
+#include "base/frame.h"
+#include "base/heap.h"
+#include "server/node_internal.h"
+
+void node_origin_done(struct node *node, struct origin origin, enum rk_status status,
+                      const struct sm_result *result)
+{
+    switch (origin.type) {
+    case ORIGIN_CLIENT:
+        if (result != NULL) {
+            origin.client->result = *result;
+        }
+        node_complete(node, origin.client, status);
+        break;
+    case ORIGIN_FORWARD:
+        node_forward_item_done(node, origin.forward, origin.item, status, result);
+        break;
+    case ORIGIN_NOBODY:
+        break;
+    }
+}
+
+/* What was appended and not yet applied: its fate is open (pitfalls 111, 113, 121). */
+void node_fail_pending(struct node *node)
+{
+    for (const struct pending_item *item = pending_first(&node->pending); item != NULL;
+         item = pending_first(&node->pending)) {
+        const struct origin origin = item->origin;
+        pending_drop_first(&node->pending);
+        node_origin_done(node, origin, RK_UNKNOWN, NULL);
+    }
+}
+
+/* The step refused the batch: nothing of it was appended. A client's write waits for the next
+ * leader; a forwarded one goes back to its sender, who knows how long its client waits. */
+static void return_batch(struct node *node, enum rk_status status)
+{
+    for (uint32_t i = 0; i < node->batch.count; i++) {
+        const struct origin origin = node->batch.origins[i];
+        struct block *block = node->batch.blocks[i];
+        if (origin.type == ORIGIN_CLIENT && status == RK_NOT_LEADER) {
+            origin.client->frame.data = block->data;
+            origin.client->frame.size = block->size;
+            origin.client->frame.capacity = block->size;
+            block->data = NULL;
+            client_list_push(&node->writes, origin.client);
+        } else {
+            node_origin_done(node, origin, status, NULL);
+        }
+        block_unref(block);
+    }
+}
+
+void node_flush_proposals(struct node *node)
+{
+    struct proposals *batch = &node->batch;
+
+    if (batch->count == 0) {
+        return;
+    }
+    const struct raft_event event = {
+        .type = RAFT_EVENT_PROPOSED,
+        .now_ms = node->now_ms,
+        .proposed = {.entries = batch->entries, .entries_count = batch->count},
+    };
+    const enum rk_status status = node_step(node, &event);
+    if (status != RK_OK) {
+        return_batch(node, status);
+    } else {
+        for (uint32_t i = 0; i < batch->count; i++) {
+            pending_add(&node->pending, batch->entries[i].id, batch->origins[i]);
+            block_unref(batch->blocks[i]);
+        }
+    }
+    batch->count = 0;
+}
+
+enum rk_status node_propose(struct node *node, struct rk_buf *frame, struct origin origin)
+{
+    struct proposals *batch = &node->batch;
+
+    if (node->is_disk_nearly_full) {
+        return RK_FULL;
+    }
+    if (batch->count == RAFT_WRITE_ENTRIES_MAX) {
+        node_flush_proposals(node);
+    }
+    batch->entries[batch->count] = (struct raft_entry){
+        .type = RAFT_ENTRY_COMMAND,
+        .frame = rk_buf_bytes(frame),
+    };
+    batch->blocks[batch->count] = block_take(frame);
+    batch->origins[batch->count] = origin;
+    batch->count++;
+    return RK_OK;
+}
+
+enum rk_status node_propose_membership(struct node *node, const struct membership *membership)
+{
+    struct rk_buf frame;
+    struct raft_entry entry = {.type = RAFT_ENTRY_CONFIG, .config = &node->batch.configs[0]};
+
+    node_flush_proposals(node);
+    rk_buf_init(&frame, RK_FRAME_SIZE_MAX);
+    const size_t begin = rk_frame_begin(&frame, RAFT_ENTRY_CONFIG);
+    membership_encode(membership, &frame);
+    rk_frame_end(&frame, begin);
+    RK_ASSERT(!frame.overflowed);
+    membership_to_raft(membership, &node->batch.configs[0]);
+    entry.frame = rk_buf_bytes(&frame);
+    node->batch.blocks[0] = block_take(&frame);
+    const struct raft_event event = {
+        .type = RAFT_EVENT_PROPOSED,
+        .now_ms = node->now_ms,
+        .proposed = {.entries = &entry, .entries_count = 1},
+    };
+    const enum rk_status status = node_step(node, &event);
+    block_unref(node->batch.blocks[0]);
+    return status;
+}
+
+static void propose_writes(struct node *node)
+{
+    /* Bounded by what waits now: a refused batch puts its writes back at the end. */
+    for (uint32_t count = node->writes.count; count > 0 && node_is_leader(node); count--) {
+        struct client_request *request = client_list_pop(&node->writes);
+        const struct origin origin = {.type = ORIGIN_CLIENT, .client = request};
+        if (pending_count(&node->pending) >= node->options->max_pending_writes) {
+            node_complete(node, request, RK_BUSY);
+            continue;
+        }
+        const enum rk_status status = node_propose(node, &request->frame, origin);
+        if (status != RK_OK) {
+            node_complete(node, request, status);
+        }
+    }
+    node_flush_proposals(node);
+}
+
+static void expire_writes(struct node *node)
+{
+    while (node->writes.first != NULL && node->writes.first->give_up_ms <= node->now_ms) {
+        node_complete(node, client_list_pop(&node->writes), RK_NO_LEADER);
+    }
+}
+
+void node_flush_writes(struct node *node)
+{
+    node_flush_proposals(node); /* forwarded ones */
+    expire_writes(node);
+    if (node->writes.count == 0) {
+        return;
+    }
+    if (node_is_leader(node)) {
+        if (node->view.is_term_committed) {
+            propose_writes(node);
+        }
+    } else if (node_has_leader(node)) {
+        node_forward_writes(node);
+    }
+}
