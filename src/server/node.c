@@ -174,6 +174,23 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static uint64_t requests_deadline_ms(const struct node *node)
+{
+    uint64_t deadline_ms = node->pending_due_ms;
+
+    if (node->writes.first != NULL) {
+        deadline_ms = sooner(deadline_ms, node->writes.first->give_up_ms);
+    }
+    if (node->reads.first != NULL) {
+        deadline_ms = sooner(deadline_ms, node->reads.first->give_up_ms);
+    }
+    if ((node->writes.first != NULL || node->reads.first != NULL) &&
+        node->retry_at_ms > node->now_ms) {
+        deadline_ms = sooner(deadline_ms, node->retry_at_ms);
+    }
+    return deadline_ms;
+}
+
 static int wait_ms(struct node *node)
 {
     const uint64_t now_ms = rk_monotonic_ms();
@@ -190,12 +207,7 @@ static int wait_ms(struct node *node)
         deadline_ms =
             sooner(deadline_ms, node->early_since_ms + node->options->heartbeat_interval_ms);
     }
-    if (node->writes.first != NULL) {
-        deadline_ms = sooner(deadline_ms, node->writes.first->give_up_ms);
-    }
-    if (node->reads.first != NULL) {
-        deadline_ms = sooner(deadline_ms, node->reads.first->give_up_ms);
-    }
+    deadline_ms = sooner(deadline_ms, requests_deadline_ms(node));
     return deadline_ms <= now_ms ? 0 : (int)(deadline_ms - now_ms);
 }
 
@@ -318,6 +330,7 @@ static struct node *node_new(const struct node_start_options *start)
     node->mailbox = rk_queue_new(start->options->max_connections, sizeof(struct client_request *));
     outbox_init(&node->outbox);
     pending_init(&node->pending);
+    node->pending_due_ms = UINT64_MAX;
     rk_prng_seed(&node->prng, rk_random_u64());
     (void)pthread_mutex_init(&node->view_lock, NULL);
     return node;

@@ -50,14 +50,19 @@ static void forward_batch(struct node *node)
 
 void node_forward_writes(struct node *node)
 {
-    if (node->writes.count > 0 && node->forwards_in_flight < NODE_FORWARDS_MAX) {
+    if (node->writes.count > 0 && node->forwards_in_flight < NODE_FORWARDS_MAX &&
+        node->now_ms >= node->retry_at_ms) {
         forward_batch(node);
     }
 }
 
-/* Nothing of it was appended: the writes wait for a leader again, in their old place. */
+/* Nothing of it was appended: the writes wait for a leader again, in their old place, and for a
+ * moment, so that a leader that cannot take them yet is not asked in a circle. */
 static void forward_again(struct node *node, struct client_list *items)
 {
+    if (items->count > 0) {
+        node->retry_at_ms = node->now_ms + NODE_RETRY_MS;
+    }
     client_list_move(items, &node->writes);
     node->writes = *items;
     *items = (struct client_list){0};

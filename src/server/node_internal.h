@@ -31,6 +31,7 @@ enum {
     NODE_IDENTITY_MS = 200,        /* between two rounds of asking who is there */
     NODE_SPACE_MS = 200,           /* between two looks at the free space */
     NODE_APPLY_TURN_US = 5000,     /* a turn applies no longer than this */
+    NODE_RETRY_MS = 5,
     NODE_FORWARD_BYTES_MAX = 1 << 20,
     NODE_FORWARD_TIMEOUT_MS = 5000,
 };
@@ -183,6 +184,8 @@ struct node {
     struct client_list reads;
     struct remote_read *remote_reads;
     struct pending pending;
+    uint64_t pending_due_ms; /* when those left from a lost leadership are given up */
+    uint64_t retry_at_ms;    /* nothing is sent to a leader before, after it took nothing */
     uint64_t read_number;
     struct read_batch *read_batches; /* oldest first */
     struct read_batch *read_batches_last;
@@ -240,6 +243,8 @@ void node_apply_read(struct node *node, struct disk_job *job);
 /* node_writes.c */
 void node_flush_writes(struct node *node);
 void node_fail_pending(struct node *node);
+void node_truncate_pending(struct node *node, raft_index truncate_from);
+void node_await_pending(struct node *node);
 void node_origin_done(struct node *node, struct origin origin, enum rk_status status,
                       const struct sm_result *result);
 RK_MUST_USE enum rk_status node_propose(struct node *node, struct rk_buf *frame,

@@ -88,7 +88,7 @@ static void ask_leader(struct node *node)
     };
     struct rk_buf body;
 
-    if (node->read_indexes_in_flight >= NODE_READ_INDEX_MAX) {
+    if (node->read_indexes_in_flight >= NODE_READ_INDEX_MAX || node->now_ms < node->retry_at_ms) {
         return;
     }
     struct outgoing *outgoing = rk_heap_zalloc(1, sizeof(*outgoing));
@@ -123,7 +123,8 @@ void node_read_index_result(struct node *node, struct outgoing *outgoing,
         batch_add(node, batch);
         return;
     }
-    /* No answer, or not by a leader: ask again, until the client's time is up. */
+    /* No answer, or not by a leader: ask again soon, until the client's time is up. */
+    node->retry_at_ms = node->now_ms + NODE_RETRY_MS;
     client_list_move(&outgoing->items, &node->reads);
     client_list_move(&node->reads, &outgoing->items);
 }

@@ -108,6 +108,7 @@ static void perform_write(struct node *node, bool is_own)
 
     if (write->truncate_from != 0) {
         tail_truncate(&node->tail, write->truncate_from);
+        node_truncate_pending(node, write->truncate_from);
         node_membership_truncated(node, write->truncate_from);
     }
     job->write_number = node->outputs->write_number;
@@ -148,8 +149,7 @@ static void log_role(const struct node *node, const struct raft_view *view)
            RK_U64("commit_index", view->commit_index), RK_END);
 }
 
-/* Leadership lost: what was proposed may still commit, and nobody here will know. Reads changed
- * nothing and are asked again. */
+/* Leadership lost: what was proposed may still commit. Reads changed nothing and are asked again. */
 static void role_changed(struct node *node, const struct raft_view *before)
 {
     const struct raft_view *view = &node->view;
@@ -161,8 +161,7 @@ static void role_changed(struct node *node, const struct raft_view *before)
     }
     if (before->role == RAFT_LEADER &&
         (view->role != RAFT_LEADER || view->hard_state.term != before->hard_state.term)) {
-        node_apply(node);
-        node_fail_pending(node);
+        node_await_pending(node);
         node_retry_reads(node);
     }
 }

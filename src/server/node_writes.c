@@ -26,11 +26,41 @@ void node_origin_done(struct node *node, struct origin origin, enum rk_status st
 /* What was appended and not yet applied: its fate is open (pitfalls 111, 113, 121). */
 void node_fail_pending(struct node *node)
 {
+    node->pending_due_ms = UINT64_MAX;
     for (const struct pending_item *item = pending_first(&node->pending); item != NULL;
          item = pending_first(&node->pending)) {
         const struct origin origin = item->origin;
         pending_drop_first(&node->pending);
         node_origin_done(node, origin, RK_UNKNOWN, NULL);
+    }
+}
+
+/* Entries that another leader replaced: their waiters learn that nothing is known for certain to
+ * have happened, for an older copy of the entry may have been seen elsewhere (pitfall 113). */
+void node_truncate_pending(struct node *node, raft_index truncate_from)
+{
+    for (const struct pending_item *item = pending_last(&node->pending);
+         item != NULL && item->id.index >= truncate_from; item = pending_last(&node->pending)) {
+        const struct origin origin = item->origin;
+        pending_drop_last(&node->pending);
+        node_origin_done(node, origin, RK_UNKNOWN, NULL);
+    }
+}
+
+/* Leadership is lost. Most of what is pending commits under the next leader within moments, above
+ * all after an orderly hand-over, and is then recognised by index and term: it gets one election
+ * timeout. A client that waits for longer would rather know that nobody knows. */
+void node_await_pending(struct node *node)
+{
+    node->pending_due_ms = node->now_ms + node->options->election_timeout_ms;
+}
+
+static void expire_pending(struct node *node)
+{
+    if (node_is_leader(node)) {
+        node->pending_due_ms = UINT64_MAX;
+    } else if (node->now_ms >= node->pending_due_ms) {
+        node_fail_pending(node);
     }
 }
 
@@ -150,6 +180,7 @@ static void expire_writes(struct node *node)
 void node_flush_writes(struct node *node)
 {
     node_flush_proposals(node); /* forwarded ones */
+    expire_pending(node);
     expire_writes(node);
     if (node->writes.count == 0) {
         return;

@@ -64,3 +64,14 @@ void pending_drop_first(struct pending *pending)
     RK_ASSERT(pending->head < pending->tail);
     pending->head++;
 }
+
+const struct pending_item *pending_last(const struct pending *pending)
+{
+    return pending->head < pending->tail ? slot_of(pending, pending->tail - 1) : NULL;
+}
+
+void pending_drop_last(struct pending *pending)
+{
+    RK_ASSERT(pending->head < pending->tail);
+    pending->tail--;
+}

@@ -46,8 +46,10 @@ uint32_t pending_count(const struct pending *pending);
 /* Indexes rise (asserted). */
 void pending_add(struct pending *pending, struct raft_entry_id id, struct origin origin);
 
-/* The oldest waiter, or NULL. Lent until the next call. */
+/* The oldest and the newest waiter, or NULL. Lent until the next call. */
 const struct pending_item *pending_first(const struct pending *pending);
+const struct pending_item *pending_last(const struct pending *pending);
 void pending_drop_first(struct pending *pending);
+void pending_drop_last(struct pending *pending);
 
 #endif
