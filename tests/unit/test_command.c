@@ -1,0 +1,339 @@
+/* Encodings that stay on disk: golden bytes, round trips, and every refusal. */
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/heap.h"
+#include "base/le.h"
+#include "statemachine/command.h"
+#include "statemachine/result.h"
+#include "support/run.h"
+#include "support/sm_commands.h"
+
+static struct rk_buf buf;
+
+static void setup(void)
+{
+    rk_buf_init(&buf, RK_COMMAND_SIZE_MAX);
+}
+
+static void teardown(void)
+{
+    rk_buf_done(&buf);
+}
+
+static void check_hex(const char *expected)
+{
+    static const char digits[] = "0123456789abcdef";
+    ck_assert_uint_eq(buf.size * 2, strlen(expected));
+    for (size_t i = 0; i < buf.size; i++) {
+        ck_assert_int_eq(digits[buf.data[i] >> 4], expected[2 * i]);
+        ck_assert_int_eq(digits[buf.data[i] & 15], expected[2 * i + 1]);
+    }
+}
+
+static struct sm_command put_command(void)
+{
+    return (struct sm_command){.type = SM_COMMAND_KV_PUT,
+                               .put = {.key = bytes_of("key"),
+                                       .value = bytes_of("value"),
+                                       .flags = UINT64_C(0x1122334455667788),
+                                       .has_cas = true,
+                                       .cas = 9}};
+}
+
+static struct sm_command delete_command(void)
+{
+    return (struct sm_command){.type = SM_COMMAND_KV_DELETE,
+                               .delete = {.key = bytes_of("key"), .has_cas = true, .cas = 258}};
+}
+
+static struct sm_command delete_prefix_command(void)
+{
+    return (struct sm_command){.type = SM_COMMAND_KV_DELETE_PREFIX,
+                               .delete_prefix = {.prefix = bytes_of("a/")}};
+}
+
+static enum rk_status decode(struct sm_command *ret)
+{
+    return sm_command_decode(rk_buf_bytes(&buf), ret);
+}
+
+static void check_bytes(struct rk_bytes actual, const char *expected)
+{
+    ck_assert_uint_eq(actual.size, strlen(expected));
+    ck_assert(memcmp(actual.data, expected, actual.size) == 0);
+}
+
+/* --- golden: what version 1 wrote stays readable --- */
+
+START_TEST(put_is_encoded_as_in_version_1)
+{
+    const struct sm_command command = put_command();
+    sm_command_encode(&command, &buf);
+    check_hex("010101000300000005000000887766554433221109000000000000006b657976616c7565");
+}
+END_TEST
+
+START_TEST(delete_is_encoded_as_in_version_1)
+{
+    const struct sm_command command = delete_command();
+    sm_command_encode(&command, &buf);
+    check_hex("020101000300000002010000000000006b6579");
+}
+END_TEST
+
+START_TEST(prefix_delete_is_encoded_as_in_version_1)
+{
+    const struct sm_command command = delete_prefix_command();
+    sm_command_encode(&command, &buf);
+    check_hex("0301000002000000612f");
+}
+END_TEST
+
+START_TEST(result_is_encoded_as_in_version_1)
+{
+    sm_result_encode(&(struct sm_result){.accepted = true, .index = 513, .modify_index = 7}, &buf);
+    check_hex("0101000001020000000000000700000000000000");
+}
+END_TEST
+
+/* --- round trips --- */
+
+START_TEST(put_comes_back_whole)
+{
+    struct sm_command command = put_command();
+    sm_command_encode(&command, &buf);
+    memset(&command, 0xee, sizeof(command));
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_int_eq(command.type, SM_COMMAND_KV_PUT);
+    check_bytes(command.put.key, "key");
+    check_bytes(command.put.value, "value");
+    ck_assert_uint_eq(command.put.flags, UINT64_C(0x1122334455667788));
+    ck_assert(command.put.has_cas);
+    ck_assert_uint_eq(command.put.cas, 9);
+}
+END_TEST
+
+START_TEST(delete_comes_back_whole)
+{
+    struct sm_command command = delete_command();
+    sm_command_encode(&command, &buf);
+    memset(&command, 0xee, sizeof(command));
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_int_eq(command.type, SM_COMMAND_KV_DELETE);
+    check_bytes(command.delete.key, "key");
+    ck_assert(command.delete.has_cas);
+    ck_assert_uint_eq(command.delete.cas, 258);
+}
+END_TEST
+
+/* Compare-and-set with 0 (create only) and none at all are two things. */
+START_TEST(cas_of_zero_is_not_the_absence_of_cas)
+{
+    struct sm_command command = put_command();
+    command.put.cas = 0;
+    sm_command_encode(&command, &buf);
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert(command.put.has_cas);
+    rk_buf_reset(&buf);
+    command.put.has_cas = false;
+    sm_command_encode(&command, &buf);
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert(!command.put.has_cas);
+}
+END_TEST
+
+START_TEST(empty_prefix_and_empty_value_are_legal)
+{
+    struct sm_command command = {.type = SM_COMMAND_KV_DELETE_PREFIX};
+    sm_command_encode(&command, &buf);
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_uint_eq(command.delete_prefix.prefix.size, 0);
+    rk_buf_reset(&buf);
+    command = (struct sm_command){.type = SM_COMMAND_KV_PUT, .put = {.key = bytes_of("k")}};
+    sm_command_encode(&command, &buf);
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_uint_eq(command.put.value.size, 0);
+}
+END_TEST
+
+/* Stock clients write values of exactly 512 KiB (contract 2.2). */
+START_TEST(largest_key_and_value_are_legal)
+{
+    uint8_t *bytes = rk_heap_zalloc(1, RK_VALUE_SIZE_MAX);
+    struct sm_command command = {.type = SM_COMMAND_KV_PUT,
+                                 .put = {.key = {.data = bytes, .size = RK_KEY_SIZE_MAX},
+                                         .value = {.data = bytes, .size = RK_VALUE_SIZE_MAX}}};
+    sm_command_encode(&command, &buf);
+    ck_assert_int_eq(rk_buf_status(&buf), RK_OK);
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_uint_eq(command.put.value.size, RK_VALUE_SIZE_MAX);
+    rk_heap_free(bytes);
+}
+END_TEST
+
+START_TEST(result_comes_back_whole)
+{
+    struct sm_result result = {.accepted = true, .index = UINT64_MAX, .modify_index = 3};
+    sm_result_encode(&result, &buf);
+    result = (struct sm_result){0};
+    ck_assert_int_eq(sm_result_decode(rk_buf_bytes(&buf), &result), RK_OK);
+    ck_assert(result.accepted);
+    ck_assert_uint_eq(result.index, UINT64_MAX);
+    ck_assert_uint_eq(result.modify_index, 3);
+}
+END_TEST
+
+/* --- refusals --- */
+
+static void encode_nth(int nth)
+{
+    const struct sm_command commands[] = {put_command(), delete_command(), delete_prefix_command()};
+    sm_command_encode(&commands[nth], &buf);
+}
+
+static void check_refused(struct rk_bytes bytes)
+{
+    struct sm_command command = {.type = SM_COMMAND_KV_DELETE, .delete = {.cas = 77}};
+    ck_assert_int_eq(sm_command_decode(bytes, &command), RK_CORRUPT);
+    ck_assert_int_eq(command.type, SM_COMMAND_KV_DELETE);
+    ck_assert_uint_eq(command.delete.cas, 77);
+}
+
+/* Cut anywhere, and copied, so that the address sanitizer sees a read behind the end. */
+START_TEST(command_cut_short_is_corrupt)
+{
+    encode_nth(_i);
+    for (uint32_t size = 0; size < buf.size; size++) {
+        uint8_t *cut = rk_heap_alloc(size);
+        memcpy(cut, buf.data, size);
+        check_refused((struct rk_bytes){.data = cut, .size = size});
+        rk_heap_free(cut);
+    }
+}
+END_TEST
+
+START_TEST(trailing_byte_is_corrupt)
+{
+    encode_nth(_i);
+    rk_buf_append_byte(&buf, 0);
+    check_refused(rk_buf_bytes(&buf));
+}
+END_TEST
+
+START_TEST(other_version_is_corrupt)
+{
+    encode_nth(_i);
+    buf.data[1] = 2;
+    check_refused(rk_buf_bytes(&buf));
+}
+END_TEST
+
+START_TEST(unknown_option_is_corrupt)
+{
+    encode_nth(_i);
+    buf.data[2] |= 2;
+    check_refused(rk_buf_bytes(&buf));
+}
+END_TEST
+
+START_TEST(unknown_type_is_corrupt)
+{
+    encode_nth(_i);
+    buf.data[0] = 200;
+    check_refused(rk_buf_bytes(&buf));
+}
+END_TEST
+
+/* A size near 2^32 may not wrap around and look right. */
+START_TEST(enormous_size_is_corrupt)
+{
+    encode_nth(_i);
+    rk_le_put_u32(&buf.data[4], UINT32_MAX);
+    check_refused(rk_buf_bytes(&buf));
+    rk_le_put_u32(&buf.data[4], UINT32_MAX - (uint32_t)buf.size);
+    check_refused(rk_buf_bytes(&buf));
+}
+END_TEST
+
+/* Only one encoding of a command is legal: equal commands are equal bytes. */
+START_TEST(cas_without_its_option_is_corrupt)
+{
+    encode_nth(_i);
+    buf.data[2] = 0;
+    check_refused(rk_buf_bytes(&buf));
+}
+END_TEST
+
+START_TEST(empty_key_is_corrupt)
+{
+    static const uint8_t put[28] = {1, 1};
+    static const uint8_t delete[16] = {2, 1};
+    check_refused((struct rk_bytes){.data = put, .size = sizeof(put)});
+    check_refused((struct rk_bytes){.data = delete, .size = sizeof(delete)});
+}
+END_TEST
+
+START_TEST(key_past_its_limit_is_corrupt)
+{
+    uint8_t *bytes = rk_heap_zalloc(1, 8 + RK_KEY_SIZE_MAX + 1);
+    bytes[0] = SM_COMMAND_KV_DELETE_PREFIX;
+    bytes[1] = 1;
+    rk_le_put_u32(&bytes[4], RK_KEY_SIZE_MAX + 1);
+    check_refused((struct rk_bytes){.data = bytes, .size = 8 + RK_KEY_SIZE_MAX + 1});
+    rk_heap_free(bytes);
+}
+END_TEST
+
+/* The negative space: the caller has checked its input. */
+START_TEST(encoding_an_empty_key_aborts)
+{
+    const struct sm_command command = {.type = SM_COMMAND_KV_PUT};
+    sm_command_encode(&command, &buf);
+}
+END_TEST
+
+START_TEST(result_of_wrong_size_or_content_is_corrupt)
+{
+    struct sm_result result = {.index = 5};
+    sm_result_encode(&(struct sm_result){.accepted = true}, &buf);
+    const struct rk_bytes short_by_one = {.data = buf.data, .size = SM_RESULT_SIZE - 1};
+    ck_assert_int_eq(sm_result_decode(short_by_one, &result), RK_CORRUPT);
+    for (uint32_t i = 0; i < 4; i++) {
+        buf.data[i] ^= 0x82;
+        ck_assert_int_eq(sm_result_decode(rk_buf_bytes(&buf), &result), RK_CORRUPT);
+        buf.data[i] ^= 0x82;
+    }
+    ck_assert_uint_eq(result.index, 5);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("command");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, put_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, delete_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, prefix_delete_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, result_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, put_comes_back_whole);
+    tcase_add_test(tcase, delete_comes_back_whole);
+    tcase_add_test(tcase, cas_of_zero_is_not_the_absence_of_cas);
+    tcase_add_test(tcase, empty_prefix_and_empty_value_are_legal);
+    tcase_add_test(tcase, largest_key_and_value_are_legal);
+    tcase_add_test(tcase, result_comes_back_whole);
+    tcase_add_loop_test(tcase, command_cut_short_is_corrupt, 0, 3);
+    tcase_add_loop_test(tcase, trailing_byte_is_corrupt, 0, 3);
+    tcase_add_loop_test(tcase, other_version_is_corrupt, 0, 3);
+    tcase_add_loop_test(tcase, unknown_option_is_corrupt, 0, 3);
+    tcase_add_loop_test(tcase, unknown_type_is_corrupt, 0, 3);
+    tcase_add_loop_test(tcase, enormous_size_is_corrupt, 0, 3);
+    tcase_add_loop_test(tcase, cas_without_its_option_is_corrupt, 0, 2);
+    tcase_add_test(tcase, empty_key_is_corrupt);
+    tcase_add_test(tcase, key_past_its_limit_is_corrupt);
+    tcase_add_test_raise_signal(tcase, encoding_an_empty_key_aborts, SIGABRT);
+    tcase_add_test(tcase, result_of_wrong_size_or_content_is_corrupt);
+    return run_suite("command", tcase);
+}
