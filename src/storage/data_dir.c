@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/heap.h"
+#include "storage/files.h"
 
 enum { PATH_SIZE_MAX = 4096, LEFTOVERS_MAX = 10000 };
 
@@ -28,35 +28,6 @@ struct data_dir {
     char joined[PATH_SIZE_MAX + 256]; /* what data_dir_path() lends */
 };
 
-/* Where a failing open says why. */
-struct complaint {
-    const char *path;
-    char *text;
-    size_t text_size;
-};
-
-/* Says "path: reason" and returns `status`, for `return refuse(...)`. */
-__attribute__((format(printf, 3, 4))) static enum rk_status
-refuse(const struct complaint *complaint, enum rk_status status, const char *format, ...)
-{
-    char reason[256];
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(reason, sizeof(reason), format, arguments);
-    va_end(arguments);
-    (void)snprintf(complaint->text, complaint->text_size, "data-dir %s: %s", complaint->path,
-                   reason);
-    return status;
-}
-
-static enum rk_status refuse_errno(const struct complaint *complaint, const char *doing)
-{
-    const int error = errno;
-    const bool is_full = error == ENOSPC || error == EDQUOT;
-    return refuse(complaint, is_full ? RK_FULL : RK_IO, "%s: %s", doing, strerror(error));
-}
-
 /* ---- making and checking the directory ---- */
 
 /* Creates what is missing of `path`, parents first. */
@@ -71,7 +42,7 @@ static enum rk_status make_directories(const struct complaint *complaint, const 
         memcpy(part, path, i);
         part[i] = '\0';
         if (mkdir(part, 0700) != 0 && errno != EEXIST) {
-            return refuse_errno(complaint, "cannot create");
+            return complaint_refuse_errno(complaint, "cannot create");
         }
         if (path[i] == '\0') {
             return RK_OK;
@@ -84,15 +55,17 @@ static enum rk_status check_owner(const struct complaint *complaint, int fd)
     struct stat status;
 
     if (fstat(fd, &status) != 0) {
-        return refuse_errno(complaint, "cannot look at it");
+        return complaint_refuse_errno(complaint, "cannot look at it");
     }
     if (status.st_uid != geteuid()) {
-        return refuse(complaint, RK_INVALID, "belongs to user %u, this process is user %u",
-                      (unsigned)status.st_uid, (unsigned)geteuid());
+        return complaint_refuse(complaint, RK_INVALID,
+                                "belongs to user %u, this process is user %u",
+                                (unsigned)status.st_uid, (unsigned)geteuid());
     }
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return refuse(complaint, RK_INVALID, "group or others may write to it (mode %04o)",
-                      (unsigned)(status.st_mode & 07777));
+        return complaint_refuse(complaint, RK_INVALID,
+                                "group or others may write to it (mode %04o)",
+                                (unsigned)(status.st_mode & 07777));
     }
     return RK_OK;
 }
@@ -105,10 +78,10 @@ static enum rk_status open_directory(const struct complaint *complaint, struct d
     }
     dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir->fd < 0 && errno == ENOTDIR) {
-        return refuse(complaint, RK_INVALID, "not a directory");
+        return complaint_refuse(complaint, RK_INVALID, "not a directory");
     }
     if (dir->fd < 0) {
-        return refuse_errno(complaint, "cannot open");
+        return complaint_refuse_errno(complaint, "cannot open");
     }
     return check_owner(complaint, dir->fd);
 }
@@ -123,8 +96,8 @@ static enum rk_status refuse_locked(const struct complaint *complaint, int fd)
     pid[size > 0 ? (size_t)size : 0] = '\0';
     pid[strcspn(pid, "\n")] = '\0';
     const char *digits = pid + strspn(pid, " ");
-    return refuse(complaint, RK_BUSY, "in use by another process (pid %s)",
-                  *digits == '\0' ? "unknown" : digits);
+    return complaint_refuse(complaint, RK_BUSY, "in use by another process (pid %s)",
+                            *digits == '\0' ? "unknown" : digits);
 }
 
 /* The pid is a courtesy to whoever looks: on a full disk it may stay away. Of fixed width, so that
@@ -141,11 +114,11 @@ static enum rk_status take_lock(const struct complaint *complaint, struct data_d
 {
     dir->lock_fd = openat(dir->fd, "LOCK", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (dir->lock_fd < 0) {
-        return refuse_errno(complaint, "cannot make LOCK");
+        return complaint_refuse_errno(complaint, "cannot make LOCK");
     }
     if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         return errno == EWOULDBLOCK ? refuse_locked(complaint, dir->lock_fd)
-                                    : refuse_errno(complaint, "cannot lock LOCK");
+                                    : complaint_refuse_errno(complaint, "cannot lock LOCK");
     }
     write_pid(dir->lock_fd);
     return RK_OK;
@@ -165,18 +138,18 @@ static enum rk_status remove_leftovers(const struct complaint *complaint,
 {
     DIR *entries = opendir(dir->path);
     if (entries == NULL) {
-        return refuse_errno(complaint, "cannot list");
+        return complaint_refuse_errno(complaint, "cannot list");
     }
     enum rk_status status = RK_OK;
     struct dirent *entry = readdir(entries);
     for (uint32_t i = 0; entry != NULL && status == RK_OK && i < LEFTOVERS_MAX; i++) {
         if (is_leftover(entry->d_name) && unlinkat(dir->fd, entry->d_name, 0) != 0) {
-            status = refuse_errno(complaint, "cannot remove a leftover file");
+            status = complaint_refuse_errno(complaint, "cannot remove a leftover file");
         }
         entry = readdir(entries);
     }
     if (closedir(entries) != 0 && status == RK_OK) {
-        status = refuse_errno(complaint, "cannot list");
+        status = complaint_refuse_errno(complaint, "cannot list");
     }
     return status;
 }
@@ -273,7 +246,7 @@ static enum rk_status open_all(const struct complaint *complaint, struct data_di
         dir->is_new = faccessat(dir->fd, "raft.db", F_OK, 0) != 0;
         make_ballast(dir);
         if (fsync(dir->fd) != 0) {
-            status = refuse_errno(complaint, "cannot sync");
+            status = complaint_refuse_errno(complaint, "cannot sync");
         }
     }
     return status;
@@ -286,7 +259,7 @@ enum rk_status data_dir_open(const char *path, struct data_dir **ret, char *mess
     const size_t length = strlen(path);
 
     if (length == 0 || length >= PATH_SIZE_MAX) {
-        return refuse(&complaint, RK_INVALID, "the path is empty or too long");
+        return complaint_refuse(&complaint, RK_INVALID, "the path is empty or too long");
     }
     struct data_dir *dir = rk_heap_zalloc(1, sizeof(*dir));
     memcpy(dir->path, path, length + 1);

@@ -48,7 +48,8 @@ struct log_store_ops {
  * moves bounds and hard_state, so that no implementation can get them wrong. */
 struct log_store {
     const struct log_store_ops *ops;
-    bool has_failed; /* a write, a checkpoint or a read failed: everything is refused from then on */
+    bool
+        has_failed; /* a write, a checkpoint or a read failed: everything is refused from then on */
     struct log_bounds bounds;
     struct raft_hard_state hard_state;
     struct log_identity identity;

@@ -20,7 +20,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +30,7 @@
 #include "base/heap.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "storage/files.h"
 
 enum {
     APPLICATION_ID = 0x524b4c47,
@@ -81,13 +81,6 @@ struct log_store_sqlite {
     uint64_t checkpoint_bytes;
 };
 
-/* Where a failing open says why. */
-struct complaint {
-    const char *path;
-    char *text;
-    size_t text_size;
-};
-
 static struct log_store_sqlite *sqlite_of(struct log_store *store)
 {
     return (struct log_store_sqlite *)store; /* base is the first member */
@@ -110,24 +103,11 @@ static enum rk_status status_of(int code)
     }
 }
 
-/* Says "path: reason" and returns `status`, for `return refuse(...)`. */
-__attribute__((format(printf, 3, 4))) static enum rk_status
-refuse(const struct complaint *complaint, enum rk_status status, const char *format, ...)
-{
-    char reason[256];
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(reason, sizeof(reason), format, arguments);
-    va_end(arguments);
-    (void)snprintf(complaint->text, complaint->text_size, "%s: %s", complaint->path, reason);
-    return status;
-}
-
 static enum rk_status refuse_db(const struct complaint *complaint, sqlite3 *db, const char *doing)
 {
     const enum rk_status status = status_of(sqlite3_extended_errcode(db));
-    return refuse(complaint, status == RK_OK ? RK_IO : status, "%s: %s", doing, sqlite3_errmsg(db));
+    return complaint_refuse(complaint, status == RK_OK ? RK_IO : status, "%s: %s", doing,
+                            sqlite3_errmsg(db));
 }
 
 /* Steps a statement that returns no row, and makes it ready for the next use. */
@@ -362,7 +342,7 @@ static enum rk_status connect_db(const struct complaint *complaint, const char *
         path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
 
     if (db == NULL) {
-        return refuse(complaint, RK_IO, "out of memory");
+        return complaint_refuse(complaint, RK_IO, "out of memory");
     }
     if (code != SQLITE_OK) {
         const enum rk_status status = refuse_db(complaint, db, "cannot open");
@@ -374,33 +354,15 @@ static enum rk_status connect_db(const struct complaint *complaint, const char *
     return RK_OK;
 }
 
-/* The directory's entry of a new or renamed file is durable only after this (correctness 59). */
-static bool sync_directory_of(const char *path)
-{
-    char directory[PATH_SIZE_MAX];
-    const char *slash = strrchr(path, '/');
-    const size_t length = slash == NULL ? 0 : (size_t)(slash - path);
-
-    (void)snprintf(directory, sizeof(directory), "%.*s", (int)length, path);
-    const char *name = slash == NULL ? "." : (length == 0 ? "/" : directory);
-    const int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    const bool is_synced = fsync(fd) == 0;
-    const bool is_closed = close(fd) == 0;
-    return is_synced && is_closed;
-}
-
 static enum rk_status make_file(const struct complaint *complaint, const char *path)
 {
     if (unlink(path) != 0 && errno != ENOENT) {
-        return refuse(complaint, RK_IO, "cannot remove %s: %s", path, strerror(errno));
+        return complaint_refuse(complaint, RK_IO, "cannot remove %s: %s", path, strerror(errno));
     }
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || close(fd) != 0) {
-        return refuse(complaint, errno == ENOSPC || errno == EDQUOT ? RK_FULL : RK_IO,
-                      "cannot create: %s", strerror(errno));
+        return complaint_refuse(complaint, files_status(errno), "cannot create: %s",
+                                strerror(errno));
     }
     return RK_OK;
 }
@@ -420,7 +382,7 @@ static enum rk_status fill_file(const struct complaint *complaint, const char *p
     status = fill_database(complaint, db, options);
     const int code = sqlite3_close(db);
     if (status == RK_OK && code != SQLITE_OK) {
-        status = refuse(complaint, RK_IO, "cannot close the new database");
+        status = complaint_refuse(complaint, RK_IO, "cannot close the new database");
     }
     return status;
 }
@@ -432,18 +394,19 @@ static enum rk_status create_database(const struct complaint *complaint,
     char temporary[PATH_SIZE_MAX];
 
     if (!join_path(wal, options->path, "-wal") || !join_path(temporary, options->path, ".tmp")) {
-        return refuse(complaint, RK_IO, "the path is too long");
+        return complaint_refuse(complaint, RK_IO, "the path is too long");
     }
     /* SQLite would replay it into the new database. */
     if (access(wal, F_OK) == 0) {
-        return refuse(complaint, RK_CORRUPT, "missing, although its WAL is there");
+        return complaint_refuse(complaint, RK_CORRUPT, "missing, although its WAL is there");
     }
     const enum rk_status status = fill_file(complaint, temporary, options);
     if (status != RK_OK) {
         return status;
     }
-    if (rename(temporary, options->path) != 0 || !sync_directory_of(options->path)) {
-        return refuse(complaint, RK_IO, "cannot rename the new database: %s", strerror(errno));
+    if (rename(temporary, options->path) != 0 || !files_sync_directory_of(options->path)) {
+        return complaint_refuse(complaint, RK_IO, "cannot rename the new database: %s",
+                                strerror(errno));
     }
     return RK_OK;
 }
@@ -477,7 +440,7 @@ static enum rk_status expect_text(const struct complaint *complaint, sqlite3 *db
     const enum rk_status status = query_text(complaint, db, sql, text, sizeof(text));
 
     if (status == RK_OK && strcmp(text, expected) != 0) {
-        return refuse(complaint, RK_IO, "%s gave %s, not %s", sql, text, expected);
+        return complaint_refuse(complaint, RK_IO, "%s gave %s, not %s", sql, text, expected);
     }
     return status;
 }
@@ -520,15 +483,16 @@ static enum rk_status check_format(const struct complaint *complaint, sqlite3 *d
     enum rk_status status = query_text(complaint, db, "PRAGMA application_id", text, sizeof(text));
     (void)snprintf(expected, sizeof(expected), "%d", APPLICATION_ID);
     if (status == RK_OK && strcmp(text, expected) != 0) {
-        return refuse(complaint, RK_CORRUPT, "not a RaftKV log (application id %s)", text);
+        return complaint_refuse(complaint, RK_CORRUPT, "not a RaftKV log (application id %s)",
+                                text);
     }
     if (status == RK_OK) {
         status = query_text(complaint, db, "PRAGMA user_version", text, sizeof(text));
     }
     (void)snprintf(expected, sizeof(expected), "%d", FORMAT_VERSION);
     if (status == RK_OK && strcmp(text, expected) != 0) {
-        return refuse(complaint, RK_CORRUPT, "format version %s, this program reads %s", text,
-                      expected);
+        return complaint_refuse(complaint, RK_CORRUPT, "format version %s, this program reads %s",
+                                text, expected);
     }
     return status;
 }
@@ -548,11 +512,12 @@ static enum rk_status get_meta(const struct complaint *complaint, sqlite3 *db, c
         status = query_text(complaint, db, sql, checksum, sizeof(checksum));
     }
     if (status != RK_OK) {
-        return refuse(complaint, status == RK_IO ? RK_CORRUPT : status, "no readable %s", key);
+        return complaint_refuse(complaint, status == RK_IO ? RK_CORRUPT : status, "no readable %s",
+                                key);
     }
     (void)snprintf(expected, sizeof(expected), "%" PRIu32, meta_checksum(key, ret));
     if (strcmp(checksum, expected) != 0) {
-        return refuse(complaint, RK_CORRUPT, "the stored %s fails its check", key);
+        return complaint_refuse(complaint, RK_CORRUPT, "the stored %s fails its check", key);
     }
     return RK_OK;
 }
@@ -568,14 +533,14 @@ static enum rk_status load_identity(const struct complaint *complaint,
         return status;
     }
     if (strcmp(text, node_name) != 0) {
-        return refuse(complaint, RK_CONFLICT, "belongs to node %s, this is node %s", text,
-                      node_name);
+        return complaint_refuse(complaint, RK_CONFLICT, "belongs to node %s, this is node %s", text,
+                                node_name);
     }
     (void)snprintf(identity->node_name, sizeof(identity->node_name), "%s", node_name);
     status = get_meta(complaint, self->db, "incarnation", text, sizeof(text));
     if (status == RK_OK &&
         (rk_parse_hex64(text, &identity->incarnation) != RK_OK || identity->incarnation == 0)) {
-        status = refuse(complaint, RK_CORRUPT, "the stored incarnation is not a number");
+        status = complaint_refuse(complaint, RK_CORRUPT, "the stored incarnation is not a number");
     }
     return status;
 }
@@ -591,7 +556,7 @@ static enum rk_status load_base(const struct complaint *complaint, struct log_st
     }
     if (sscanf(text, "%16" SCNx64 " %16" SCNx64 " %16" SCNx64, &bounds->base.index,
                &bounds->base.term, &bounds->base_chain) != 3) {
-        return refuse(complaint, RK_CORRUPT, "the stored base is not three numbers");
+        return complaint_refuse(complaint, RK_CORRUPT, "the stored base is not three numbers");
     }
     bounds->last = bounds->base;
     bounds->last_chain = bounds->base_chain;
@@ -622,7 +587,7 @@ static enum rk_status load_hard_state(const struct complaint *complaint,
     }
     /* Taken as 0 they would let this node vote twice in a term (correctness 51). */
     if (!is_whole) {
-        return refuse(complaint, RK_CORRUPT, "the stored term and vote fail their check");
+        return complaint_refuse(complaint, RK_CORRUPT, "the stored term and vote fail their check");
     }
     self->base.hard_state = hard_state;
     return RK_OK;
@@ -659,9 +624,9 @@ static enum rk_status load_last_entry(const struct complaint *complaint,
     }
     rk_buf_done(&buf);
     if (status != RK_OK) {
-        return refuse(complaint, status == RK_TOO_LARGE ? RK_CORRUPT : status,
-                      "entry %" PRIu64 ", the last one: %s", index,
-                      status == RK_IO ? sqlite3_errmsg(self->db) : "fails its check");
+        return complaint_refuse(complaint, status == RK_TOO_LARGE ? RK_CORRUPT : status,
+                                "entry %" PRIu64 ", the last one: %s", index,
+                                status == RK_IO ? sqlite3_errmsg(self->db) : "fails its check");
     }
     bounds->last = (struct raft_entry_id){frame.term, frame.index};
     bounds->last_chain = frame.chain;
@@ -684,14 +649,15 @@ static enum rk_status load_bounds(const struct complaint *complaint, struct log_
         return status;
     }
     if (sscanf(text, "%" SCNu64 " %" SCNu64, &first, &last) != 2) {
-        return refuse(complaint, RK_CORRUPT, "the log's indexes are not numbers");
+        return complaint_refuse(complaint, RK_CORRUPT, "the log's indexes are not numbers");
     }
     if (first == 0 && last == 0) {
         return RK_OK;
     }
     if (first != self->base.bounds.base.index + 1) {
-        return refuse(complaint, RK_CORRUPT, "the log begins at %" PRIu64 ", its base is %" PRIu64,
-                      first, self->base.bounds.base.index);
+        return complaint_refuse(complaint, RK_CORRUPT,
+                                "the log begins at %" PRIu64 ", its base is %" PRIu64, first,
+                                self->base.bounds.base.index);
     }
     return load_last_entry(complaint, self, last);
 }

@@ -13,7 +13,7 @@ struct log_store_sqlite_options {
     const char *path; /* of raft.db; created 0600 when absent */
     /* The name to write into a new database and to compare with that of an old one. */
     const char *node_name;
-    uint64_t incarnation; /* for a new database */
+    uint64_t incarnation;      /* for a new database */
     uint64_t checkpoint_bytes; /* WAL size from which maintain() checkpoints; 0: the default */
 };
 

@@ -1,0 +1,56 @@
+#include "storage/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PATH_SIZE_MAX = 4096, REASON_SIZE = 256 };
+
+enum rk_status complaint_refuse(const struct complaint *complaint, enum rk_status status,
+                                const char *format, ...)
+{
+    char reason[REASON_SIZE];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(reason, sizeof(reason), format, arguments);
+    va_end(arguments);
+    (void)snprintf(complaint->text, complaint->text_size, "%s: %s", complaint->path, reason);
+    return status;
+}
+
+enum rk_status complaint_refuse_errno(const struct complaint *complaint, const char *doing)
+{
+    const int error = errno;
+    return complaint_refuse(complaint, files_status(error), "%s: %s", doing, strerror(error));
+}
+
+enum rk_status files_status(int error)
+{
+    return error == ENOSPC || error == EDQUOT ? RK_FULL : RK_IO;
+}
+
+bool files_sync_directory_of(const char *path)
+{
+    char directory[PATH_SIZE_MAX];
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash == NULL ? 0 : (size_t)(slash - path);
+
+    if (length >= sizeof(directory)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(directory, path, length);
+    directory[length] = '\0';
+    const char *name = slash == NULL ? "." : (length == 0 ? "/" : directory);
+    const int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    const bool is_synced = fsync(fd) == 0;
+    const bool is_closed = close(fd) == 0;
+    return is_synced && is_closed;
+}
