@@ -290,6 +290,35 @@ START_TEST(a_name_that_does_not_resolve_is_not_found)
 }
 END_TEST
 
+/* Two connections fill the queue of a socket that nobody accepts from; the next one gets no answer
+ * at all, like one to a machine that is off. */
+START_TEST(a_connection_that_does_not_come_about_in_time_is_not_found)
+{
+    const struct link_options options = {.on_result = on_result,
+                                         .context = &results,
+                                         .connect_timeout_ms = SHORT_MS,
+                                         .requests_max = 8,
+                                         .answer_size_max = 100};
+    char address[32];
+    const int fd = closed_port(address);
+
+    ck_assert_int_eq(listen(fd, 0), 0);
+    link_free(link_);
+    link_ = link_new(&options);
+    for (int i = 0; i < 8; i++) {
+        post_to(address, 4 * SHORT_MS);
+    }
+    run_until(8);
+    int not_found = 0;
+    for (int i = 0; i < 8; i++) {
+        ck_assert_int_ne(results[i].is.status, RK_OK);
+        not_found += results[i].is.status == RK_NOT_FOUND;
+    }
+    ck_assert_int_ge(not_found, 6);
+    close_port(fd);
+}
+END_TEST
+
 START_TEST(an_answer_that_does_not_come_is_unknown)
 {
     struct rk_buf body;
@@ -438,7 +467,23 @@ START_TEST(a_post_asks_for_a_turn_at_once)
 }
 END_TEST
 
-/* _i runs over what is neither host:port nor a path. */
+/* A connection that is kept must not cost the owner's loop anything. */
+START_TEST(a_link_without_requests_rests)
+{
+    const uint64_t until_ms = rk_monotonic_ms() + PATIENCE_MS;
+
+    (void)ask(LINK_BULK, "/echo", "x");
+    (void)ask(LINK_CONTROL, "/echo", "x");
+    while (link_deadline_ms(link_) != UINT64_MAX && rk_monotonic_ms() < until_ms) {
+        turn(until_ms);
+    }
+    ck_assert_uint_eq(link_deadline_ms(link_), UINT64_MAX);
+    struct pollfd watched = {.fd = link_fd(link_), .events = POLLIN};
+    ck_assert_int_eq(poll(&watched, 1, 0), 0);
+}
+END_TEST
+
+/* What is neither host:port nor a path. */
 START_TEST(what_is_no_address_is_invalid)
 {
     static const char *const pairs[][2] = {
@@ -474,6 +519,7 @@ static void add_faults(TCase *tcase)
 {
     tcase_add_test(tcase, a_refused_connection_is_not_found);
     tcase_add_test(tcase, a_name_that_does_not_resolve_is_not_found);
+    tcase_add_test(tcase, a_connection_that_does_not_come_about_in_time_is_not_found);
     tcase_add_test(tcase, an_answer_that_does_not_come_is_unknown);
     tcase_add_test(tcase, an_answer_that_comes_too_late_is_nobodys);
     tcase_add_test(tcase, an_answer_cut_in_the_middle_is_unknown);
@@ -504,6 +550,7 @@ int main(void)
     tcase_add_test(tcase, control_passes_a_bulk_class_that_is_full);
     tcase_add_test(tcase, a_callback_may_post);
     tcase_add_test(tcase, a_post_asks_for_a_turn_at_once);
+    tcase_add_test(tcase, a_link_without_requests_rests);
     add_faults(tcase);
     return run_suite("link", tcase);
 }
