@@ -71,6 +71,7 @@ static void delete_prefix_encode(const struct sm_command_delete_prefix *command,
 
 void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
 {
+    RK_ASSERT(command->type >= SM_COMMAND_KV_PUT && command->type <= SM_COMMAND_KV_DELETE_PREFIX);
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
         put_encode(&command->put, buf);
@@ -82,7 +83,6 @@ void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
         delete_prefix_encode(&command->delete_prefix, buf);
         return;
     }
-    RK_ASSERT(!"a command type");
 }
 
 /* --- decoding --- */
