@@ -378,6 +378,7 @@ void node_stop(struct node *node, uint32_t timeout_ms)
     atomic_store(&node->stop_by_ms, rk_monotonic_ms() + timeout_ms);
     const int failed = pthread_join(node->thread, NULL);
     RK_ASSERT(failed == 0);
+    node->is_over = true;
     disk_thread_stop(node->disk);
     node->disk = NULL;
 }
@@ -393,6 +394,9 @@ void node_free(struct node *node)
         http_server_free(node->peer_server);
     }
     link_free(node->link);
+    while (node->outgoings != NULL) {
+        node_outgoing_free(node, node->outgoings);
+    }
     tail_done(&node->tail);
     outbox_done(&node->outbox);
     pending_done(&node->pending);

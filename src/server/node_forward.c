@@ -28,13 +28,11 @@ static uint32_t gather(struct node *node, struct wire_forward *forward, struct c
 static void forward_batch(struct node *node)
 {
     struct wire_forward *forward = rk_heap_zalloc(1, sizeof(*forward));
-    struct outgoing *outgoing = rk_heap_zalloc(1, sizeof(*outgoing));
+    struct outgoing *outgoing = node_outgoing_new(node, OUTGOING_FORWARD, node->view.leader);
     struct rk_buf body;
 
     forward->envelope = node_envelope(node, node->view.leader);
     (void)gather(node, forward, &outgoing->items);
-    outgoing->type = OUTGOING_FORWARD;
-    outgoing->peer = node->view.leader;
     rk_buf_init(&body, RK_PEER_BODY_SIZE_MAX);
     wire_encode_forward(forward, &body);
     rk_heap_free(forward);
@@ -44,7 +42,7 @@ static void forward_batch(struct node *node)
         node->forwards_in_flight--;
         client_list_move(&outgoing->items, &node->writes);
         node->writes = outgoing->items;
-        rk_heap_free(outgoing);
+        node_outgoing_free(node, outgoing);
     }
 }
 

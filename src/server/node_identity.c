@@ -243,18 +243,16 @@ static void identity_fill(const struct node *node, struct wire_identity *identit
 
 static void ask(struct node *node, struct peer *peer)
 {
-    struct outgoing *outgoing = rk_heap_zalloc(1, sizeof(*outgoing));
+    struct outgoing *outgoing = node_outgoing_new(node, OUTGOING_IDENTITY, peer->id);
     struct wire_identity identity;
     struct rk_buf body;
 
     identity_fill(node, &identity);
-    outgoing->type = OUTGOING_IDENTITY;
-    outgoing->peer = peer->id;
     rk_buf_init(&body, 8192);
     wire_encode_identity(&identity, &body);
     if (node_post(node, LINK_CONTROL, "/raft/identity", &body, NODE_IDENTITY_MS, outgoing) !=
         RK_OK) {
-        rk_heap_free(outgoing);
+        node_outgoing_free(node, outgoing);
     }
 }
 

@@ -292,12 +292,26 @@ void node_release_early(struct node *node, bool is_due)
     }
 }
 
+/* A request that the server still takes in while it is being closed. */
+static void respond_over(struct http_exchange *exchange)
+{
+    struct http_response response;
+
+    http_response_init(&response, 4096);
+    http_response_text(&response, 503, "this node is stopping");
+    http_exchange_respond(exchange, &response);
+}
+
 void node_peer_request(void *context, struct http_exchange *exchange,
                        const struct http_request *request)
 {
     struct node *node = context;
     const char *path = request->target;
 
+    if (node->is_over) {
+        respond_over(exchange);
+        return;
+    }
     http_exchange_suspend(exchange);
     if (request->method != HTTP_POST) {
         node_refuse(node, exchange, 405, "only POST is spoken here");

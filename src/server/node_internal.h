@@ -56,11 +56,12 @@ enum outgoing_type {
 struct outgoing {
     enum outgoing_type type;
     raft_node_id peer;
-    char address[RK_ADDRESS_SIZE_MAX + 1];
     enum raft_message_type message_type; /* OUTGOING_MESSAGE */
     raft_term term;
-    uint64_t bytes;           /* of an append's body */
-    struct client_list items; /* forwarded writes, or reads that wait for a read index */
+    uint64_t bytes;            /* of an append's body */
+    struct client_list items;  /* forwarded writes, or reads that wait for a read index */
+    struct outgoing *previous; /* all that are under way */
+    struct outgoing *next;
 };
 
 struct peer {
@@ -199,6 +200,7 @@ struct node {
 
     /* peers */
     struct link *link;
+    struct outgoing *outgoings;
     struct http_server *peer_server;
     struct http_listener *peer_listener;
     struct http_exchange *early[NODE_EARLY_MAX];
@@ -212,6 +214,7 @@ struct node {
     pthread_t thread;
     _Atomic uint64_t stop_by_ms; /* 0: running */
     bool is_handing_over;
+    bool is_over; /* the loop has ended: nobody may be listened to any more */
 
     /* for other threads */
     struct node_numbers numbers;
@@ -282,6 +285,9 @@ void node_send(struct node *node, const struct raft_message *message);
 void node_append_read(struct node *node, struct disk_job *job);
 void node_link_result(void *context, const struct link_result *result);
 struct wire_envelope node_envelope(const struct node *node, raft_node_id to);
+struct outgoing *node_outgoing_new(struct node *node, enum outgoing_type type, raft_node_id peer);
+void node_outgoing_free(struct node *node, struct outgoing *outgoing);
+/* On RK_OK the outgoing comes back through node_link_result(), which frees it. */
 RK_MUST_USE enum rk_status node_post(struct node *node, enum link_class class, const char *path,
                                      struct rk_buf *body, uint32_t timeout_ms,
                                      struct outgoing *outgoing);

@@ -44,23 +44,51 @@ struct wire_envelope node_envelope(const struct node *node, raft_node_id to)
     };
 }
 
+struct outgoing *node_outgoing_new(struct node *node, enum outgoing_type type, raft_node_id peer)
+{
+    struct outgoing *outgoing = rk_heap_zalloc(1, sizeof(*outgoing));
+
+    outgoing->type = type;
+    outgoing->peer = peer;
+    outgoing->next = node->outgoings;
+    if (outgoing->next != NULL) {
+        outgoing->next->previous = outgoing;
+    }
+    node->outgoings = outgoing;
+    return outgoing;
+}
+
+void node_outgoing_free(struct node *node, struct outgoing *outgoing)
+{
+    if (outgoing->next != NULL) {
+        outgoing->next->previous = outgoing->previous;
+    }
+    if (outgoing->previous != NULL) {
+        outgoing->previous->next = outgoing->next;
+    } else {
+        node->outgoings = outgoing->next;
+    }
+    rk_heap_free(outgoing);
+}
+
 enum rk_status node_post(struct node *node, enum link_class class, const char *path,
                          struct rk_buf *body, uint32_t timeout_ms, struct outgoing *outgoing)
 {
     const struct peer *peer = node_peer(node, outgoing->peer);
-    const char *address = peer != NULL ? peer->address : outgoing->address;
 
-    return link_post(node->link, class, address, path, body, timeout_ms,
+    if (peer == NULL) {
+        rk_buf_done(body);
+        return RK_INVALID;
+    }
+    return link_post(node->link, class, peer->address, path, body, timeout_ms,
                      (uint64_t)(uintptr_t)outgoing);
 }
 
 static enum rk_status post_message(struct node *node, struct peer *peer, enum link_class class,
                                    const struct raft_message *message, struct rk_buf *body)
 {
-    struct outgoing *outgoing = rk_heap_zalloc(1, sizeof(*outgoing));
+    struct outgoing *outgoing = node_outgoing_new(node, OUTGOING_MESSAGE, peer->id);
 
-    outgoing->type = OUTGOING_MESSAGE;
-    outgoing->peer = peer->id;
     outgoing->message_type = message->type;
     outgoing->term = message->term;
     outgoing->bytes = body->size;
@@ -70,7 +98,7 @@ static enum rk_status post_message(struct node *node, struct peer *peer, enum li
                                         : 4 * node->options->election_timeout_ms,
                   outgoing);
     if (status != RK_OK) {
-        rk_heap_free(outgoing);
+        node_outgoing_free(node, outgoing);
     }
     return status;
 }
@@ -435,5 +463,5 @@ void node_link_result(void *context, const struct link_result *result)
         node_forward_result(node, outgoing, result);
         break;
     }
-    rk_heap_free(outgoing);
+    node_outgoing_free(node, outgoing);
 }

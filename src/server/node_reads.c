@@ -91,9 +91,7 @@ static void ask_leader(struct node *node)
     if (node->read_indexes_in_flight >= NODE_READ_INDEX_MAX || node->now_ms < node->retry_at_ms) {
         return;
     }
-    struct outgoing *outgoing = rk_heap_zalloc(1, sizeof(*outgoing));
-    outgoing->type = OUTGOING_READ_INDEX;
-    outgoing->peer = node->view.leader;
+    struct outgoing *outgoing = node_outgoing_new(node, OUTGOING_READ_INDEX, node->view.leader);
     client_list_move(&outgoing->items, &node->reads);
     rk_buf_init(&body, 4096);
     wire_encode_read_index(&question, &body);
@@ -102,7 +100,7 @@ static void ask_leader(struct node *node)
                   2 * node->options->election_timeout_ms, outgoing) != RK_OK) {
         node->read_indexes_in_flight--;
         client_list_move(&node->reads, &outgoing->items);
-        rk_heap_free(outgoing);
+        node_outgoing_free(node, outgoing);
     }
 }
 

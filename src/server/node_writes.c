@@ -64,21 +64,23 @@ static void expire_pending(struct node *node)
     }
 }
 
-/* The step refused the batch: nothing of it was appended. A client's write waits for the next
- * leader; a forwarded one goes back to its sender, who knows how long its client waits. */
-static void return_batch(struct node *node, enum rk_status status)
+/* The step refused the batch, because this node leads no more or is handing over: nothing of it was
+ * appended. A client's write waits for the next leader; a forwarded one goes back to its sender,
+ * who does the same. */
+static void return_batch(struct node *node)
 {
+    node->retry_at_ms = node->now_ms + NODE_RETRY_MS;
     for (uint32_t i = 0; i < node->batch.count; i++) {
         const struct origin origin = node->batch.origins[i];
         struct block *block = node->batch.blocks[i];
-        if (origin.type == ORIGIN_CLIENT && status == RK_NOT_LEADER) {
+        if (origin.type == ORIGIN_CLIENT) {
             origin.client->frame.data = block->data;
             origin.client->frame.size = block->size;
             origin.client->frame.capacity = block->size;
             block->data = NULL;
             client_list_push(&node->writes, origin.client);
         } else {
-            node_origin_done(node, origin, status, NULL);
+            node_origin_done(node, origin, RK_NOT_LEADER, NULL);
         }
         block_unref(block);
     }
@@ -98,7 +100,8 @@ void node_flush_proposals(struct node *node)
     };
     const enum rk_status status = node_step(node, &event);
     if (status != RK_OK) {
-        return_batch(node, status);
+        RK_ASSERT(status == RK_NOT_LEADER || status == RK_BUSY);
+        return_batch(node);
     } else {
         for (uint32_t i = 0; i < batch->count; i++) {
             pending_add(&node->pending, batch->entries[i].id, batch->origins[i]);
@@ -186,7 +189,7 @@ void node_flush_writes(struct node *node)
         return;
     }
     if (node_is_leader(node)) {
-        if (node->view.is_term_committed) {
+        if (node->view.is_term_committed && node->now_ms >= node->retry_at_ms) {
             propose_writes(node);
         }
     } else if (node_has_leader(node)) {
