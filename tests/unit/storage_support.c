@@ -36,15 +36,15 @@ struct raft_entry made_entry(struct made *made, raft_index index, raft_term term
 {
     struct rk_buf buf;
 
-    ck_assert_uint_le(index, MADE_INDEX_MAX);
-    ck_assert_uint_lt(made->frames_count, FRAMES_MAX);
+    RK_ASSERT(index <= MADE_INDEX_MAX);
+    RK_ASSERT(made->frames_count < FRAMES_MAX);
     rk_buf_init(&buf, body_size + 64);
     const size_t offset = rk_frame_begin(&buf, RAFT_ENTRY_COMMAND);
     for (uint32_t i = 0; i < body_size; i++) {
         rk_buf_append_byte(&buf, (uint8_t)(7 * index + 13 * term + i));
     }
     rk_frame_end(&buf, offset);
-    ck_assert_int_eq(rk_buf_status(&buf), RK_OK);
+    RK_ASSERT(rk_buf_status(&buf) == RK_OK);
     const uint32_t size = (uint32_t)buf.size;
     made->frames[made->frames_count] = buf.data; /* the buffer's memory is kept */
     made->frames_count++;
