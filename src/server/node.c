@@ -105,12 +105,10 @@ static void take_requests(struct node *node)
 
 static void accept_peers(struct node *node)
 {
-    for (uint32_t i = 0; i < CONNECTIONS_TURN_MAX; i++) {
+    for (uint32_t i = 0; i < CONNECTIONS_TURN_MAX && node->is_peer_waiting; i++) {
         int socket = -1;
-        if (http_listener_accept(node->peer_listener, &socket) != RK_OK ||
-            http_server_add(node->peer_server, socket) != RK_OK) {
-            return;
-        }
+        node->is_peer_waiting = http_listener_accept(node->peer_listener, &socket) == RK_OK &&
+                                http_server_add(node->peer_server, socket) == RK_OK;
     }
 }
 
@@ -274,6 +272,10 @@ static void *node_main(void *context)
     do {
         const int count = epoll_wait(node->epoll, events, EVENTS_MAX, wait_ms(node));
         RK_ASSERT(count >= 0 || errno == EINTR);
+        for (int i = 0; i < count; i++) {
+            node->is_peer_waiting =
+                node->is_peer_waiting || events[i].data.fd == http_listener_fd(node->peer_listener);
+        }
         turn(node);
     } while (!stop_turn(node));
     return NULL;
@@ -283,7 +285,7 @@ static void *node_main(void *context)
 
 static void watch(struct node *node, int fd)
 {
-    struct epoll_event event = {.events = EPOLLIN};
+    struct epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
 
     const int failed = epoll_ctl(node->epoll, EPOLL_CTL_ADD, fd, &event);
     RK_ASSERT(failed == 0);

@@ -211,6 +211,7 @@ struct node {
 
     /* the loop */
     int epoll;
+    bool is_peer_waiting; /* at the listener */
     pthread_t thread;
     _Atomic uint64_t stop_by_ms; /* 0: running */
     bool is_handing_over;
