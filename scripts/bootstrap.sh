@@ -6,7 +6,8 @@ set -eu
 
 build='autoconf automake make gcc libc6-dev pkg-config libsqlite3-dev libmicrohttpd-dev
     libcurl4-openssl-dev libjansson-dev'
-check='check universal-ctags clang-format mandoc shellcheck binutils curl jq python3'
+check='check universal-ctags clang-format mandoc shellcheck binutils curl jq python3
+    python3-yaml'
 ci='clang libclang-rt-14-dev xz-utils'
 
 command -v dpkg-query >/dev/null || {
