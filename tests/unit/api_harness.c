@@ -1,6 +1,7 @@
 #include "unit/api_harness.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,22 +16,22 @@ static void node_lead(struct node_view *node)
     struct node_view_member *member = &node->members[0];
 
     memset(node, 0, sizeof(*node));
-    strcpy(node->node_name, "node1");
+    snprintf(node->node_name, sizeof(node->node_name), "%s", "node1");
     node->node_id = 7;
-    strcpy(node->cluster_id, "00112233445566778899aabbccddeeff");
+    snprintf(node->cluster_id, sizeof(node->cluster_id), "%s", "00112233445566778899aabbccddeeff");
     node->role = "leader";
     node->term = 3;
     node->has_leader = true;
     node->leader = 7;
-    strcpy(node->leader_name, "node1");
-    strcpy(node->leader_peer_address, "127.0.0.1:8300");
+    snprintf(node->leader_name, sizeof(node->leader_name), "%s", "node1");
+    snprintf(node->leader_peer_address, sizeof(node->leader_peer_address), "%s", "127.0.0.1:8300");
     node->is_ready = true;
     node->is_alive = true;
     node->members_count = 1;
     member->id = 7;
-    strcpy(member->name, "node1");
-    strcpy(member->peer_address, "127.0.0.1:8300");
-    strcpy(member->client_address, "127.0.0.1:8500");
+    snprintf(member->name, sizeof(member->name), "%s", "node1");
+    snprintf(member->peer_address, sizeof(member->peer_address), "%s", "127.0.0.1:8300");
+    snprintf(member->client_address, sizeof(member->client_address), "%s", "127.0.0.1:8500");
     member->is_voter = true;
     member->is_seen = true;
 }
@@ -41,7 +42,7 @@ void harness_open(void)
     harness.sm = sm_new();
     harness.options.key_size_max = RK_KEY_SIZE_MAX;
     harness.options.value_size_max = RK_VALUE_SIZE_MAX;
-    strcpy(harness.options.datacenter, "dc1");
+    snprintf(harness.options.datacenter, sizeof(harness.options.datacenter), "%s", "dc1");
     harness.stream_step = 4096;
     node_lead(&harness.node);
     sm_skip(harness.sm, ++harness.index); /* the term's no-op */

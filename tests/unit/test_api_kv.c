@@ -259,12 +259,12 @@ START_TEST(the_greatest_key_and_value_together_come_back)
     char target[3 * RK_KEY_SIZE_MAX + 64] = "/v1/kv/";
     uint8_t *zeros = rk_heap_zalloc(RK_VALUE_SIZE_MAX, 1);
     for (int i = 0; i < RK_KEY_SIZE_MAX; i++) {
-        strcat(target + 7 + 3 * i, "%3C");
+        memcpy(target + 7 + 3 * i, "%3C", 4);
     }
     const struct rk_bytes value = {.data = zeros, .size = RK_VALUE_SIZE_MAX};
     ck_assert_str_eq(send_bytes("PUT", target, value)->body, "true");
     ck_assert_uint_gt(get(target)->body_size, 6 * RK_KEY_SIZE_MAX + RK_VALUE_SIZE_MAX / 3 * 4);
-    strcat(target, "?recurse&pretty");
+    memcpy(target + strlen(target), "?recurse&pretty", sizeof("?recurse&pretty"));
     ck_assert_uint_gt(get(target)->body_size, 6 * RK_KEY_SIZE_MAX + RK_VALUE_SIZE_MAX / 3 * 4);
     rk_heap_free(zeros);
 }

@@ -141,7 +141,8 @@ static void fill_randomly(struct rk_prng *prng, uint32_t count)
         char target[256] = "/v1/kv/p/";
         const uint64_t length = 1 + rk_prng_below(prng, 12);
         for (uint64_t j = 0; j < length; j++) {
-            strcat(target, bytes[rk_prng_below(prng, 6)]);
+            const size_t used = strlen(target);
+            snprintf(target + used, sizeof(target) - used, "%s", bytes[rk_prng_below(prng, 6)]);
         }
         const uint32_t size = (uint32_t)rk_prng_below(prng, i % 16 == 0 ? 9000 : 40);
         memset(value, (int)(i & 0xff), size);

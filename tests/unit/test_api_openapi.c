@@ -29,7 +29,7 @@ static void words_add(struct words *words, const char *text)
 {
     ck_assert_uint_lt(words->count, WORDS_MAX);
     ck_assert_uint_lt(strlen(text), WORD_SIZE_MAX);
-    strcpy(words->word[words->count++], text);
+    memcpy(words->word[words->count++], text, strlen(text) + 1);
 }
 
 static bool words_have(const struct words *words, const char *text)
@@ -363,9 +363,8 @@ START_TEST(a_damaged_document_differs)
     const size_t size = strlen(document) + strlen(damages[_i].to) + 1;
     char *damaged = rk_heap_zalloc(size, 1);
 
-    memcpy(damaged, document, before);
-    strcat(damaged, damages[_i].to);
-    strcat(damaged, at + strlen(damages[_i].from));
+    snprintf(damaged, size, "%.*s%s%s", (int)before, document, damages[_i].to,
+             at + strlen(damages[_i].from));
     ck_assert_uint_gt(differences(damaged), 0);
     rk_heap_free(damaged);
 }

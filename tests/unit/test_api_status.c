@@ -1,5 +1,6 @@
 /* Status, members, health, and the routes that only refuse. */
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "support/run.h"
@@ -9,8 +10,8 @@ static void add_member(raft_node_id id, const char *name, const char *peer_addre
 {
     struct node_view_member *member = &harness.node.members[harness.node.members_count++];
     member->id = id;
-    strcpy(member->name, name);
-    strcpy(member->peer_address, peer_address);
+    snprintf(member->name, sizeof(member->name), "%s", name);
+    snprintf(member->peer_address, sizeof(member->peer_address), "%s", peer_address);
 }
 
 START_TEST(case_62_the_leader_is_among_the_peers)
@@ -107,9 +108,11 @@ START_TEST(health_and_readiness_give_their_reason)
     expect("GET", "/readyz", "", 200, "ready");
     ck_assert_str_eq(header("Content-Type"), "text/plain; charset=utf-8");
     harness.node.is_alive = false;
-    strcpy(harness.node.not_alive_reason, "disk loop stuck for 3000 ms");
+    snprintf(harness.node.not_alive_reason, sizeof(harness.node.not_alive_reason), "%s",
+             "disk loop stuck for 3000 ms");
     harness.node.is_ready = false;
-    strcpy(harness.node.not_ready_reason, "no leader");
+    snprintf(harness.node.not_ready_reason, sizeof(harness.node.not_ready_reason), "%s",
+             "no leader");
     expect("GET", "/healthz", "", 503, "disk loop stuck for 3000 ms");
     expect("GET", "/readyz", "", 503, "no leader");
     expect("HEAD", "/readyz", "", 405, "");

@@ -107,7 +107,7 @@ END_TEST
 
 static void key_of(char *target, size_t size)
 {
-    strcpy(target, "/v1/kv//");
+    memcpy(target, "/v1/kv//", 8);
     memset(target + 8, 'k', size);
     target[8 + size] = '\0';
 }
@@ -131,10 +131,10 @@ START_TEST(sixty_four_parameters_and_no_more)
 
     put("/v1/kv/k", "x");
     for (int i = 1; i < RK_QUERY_PARAMETERS_MAX; i++) {
-        strcat(target, "&a=1");
+        memcpy(target + strlen(target), "&a=1", sizeof("&a=1"));
     }
     expect("GET", target, "", 200, "x");
-    strcat(target, "&b");
+    memcpy(target + strlen(target), "&b", sizeof("&b"));
     expect("GET", target, "", 400, "Too many query parameters, max count: 64");
 }
 END_TEST
