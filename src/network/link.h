@@ -2,7 +2,8 @@
  *
  * One easy handle per request under way, connections kept alive and reused. Two classes never
  * share a connection, so that a vote or a heartbeat never waits behind entries (pitfall 42).
- * Plain http only, no proxy, no redirects, answers bounded.
+ * Plain http only, no proxy, no redirects, answers bounded. An answer without a Content-Length
+ * could be cut short unseen, and counts as cut short. No request is ever sent twice.
  *
  * Event loop: the link has an epoll descriptor of its own. The owner watches link_fd() for
  * reading, calls link_run() when it is readable or when link_deadline_ms() has passed, and gets

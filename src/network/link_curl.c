@@ -466,20 +466,24 @@ uint64_t link_deadline_ms(const struct link *link)
     return deadline_ms;
 }
 
+static void run_channels(struct link *link, uint64_t now_ms)
+{
+    for (int class = 0; class < LINK_CLASSES; class ++) {
+        struct channel *channel = &link->channels[class];
+        if (channel->timer_at_ms <= now_ms) {
+            run_timer(channel);
+        }
+        deliver(link, channel);
+    }
+}
+
+/* What is left after the last round is due at once, as link_deadline_ms() says. */
 void link_run(struct link *link, uint64_t now_ms)
 {
     run_sockets(link);
-    for (int round = 0; round < ROUNDS_MAX; round++) {
-        for (int class = 0; class < LINK_CLASSES; class ++) {
-            struct channel *channel = &link->channels[class];
-            if (channel->timer_at_ms <= now_ms) {
-                run_timer(channel);
-            }
-            deliver(link, channel);
-        }
-        if (link_deadline_ms(link) > now_ms) {
-            return;
-        }
+    run_channels(link, now_ms);
+    for (int round = 1; round < ROUNDS_MAX && link_deadline_ms(link) <= now_ms; round++) {
+        run_channels(link, now_ms);
     }
 }
 
