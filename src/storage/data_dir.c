@@ -102,12 +102,11 @@ static enum rk_status refuse_locked(const struct complaint *complaint, int fd)
 
 /* The pid is a courtesy to whoever looks: on a full disk it may stay away. Of fixed width, so that
  * the block that is there is written again. */
-static void write_pid(int fd)
+static bool write_pid(int fd)
 {
     char pid[16];
     const int size = snprintf(pid, sizeof(pid), "%10ld\n", (long)getpid());
-    const ssize_t written = pwrite(fd, pid, (size_t)size, 0);
-    RK_MAYBE(written == size);
+    return pwrite(fd, pid, (size_t)size, 0) == size;
 }
 
 static enum rk_status take_lock(const struct complaint *complaint, struct data_dir *dir)
@@ -120,7 +119,7 @@ static enum rk_status take_lock(const struct complaint *complaint, struct data_d
         return errno == EWOULDBLOCK ? refuse_locked(complaint, dir->lock_fd)
                                     : complaint_refuse_errno(complaint, "cannot lock LOCK");
     }
-    write_pid(dir->lock_fd);
+    (void)write_pid(dir->lock_fd);
     return RK_OK;
 }
 
@@ -201,12 +200,10 @@ static void make_ballast(const struct data_dir *dir)
         const uint64_t needed = wanted - at_most(held, wanted);
         if (needed > 0 && space.free_bytes >= needed + 2 * space.soft_limit_bytes &&
             posix_fallocate(fd, 0, (off_t)wanted) != 0) {
-            const int truncated = ftruncate(fd, 0);
-            RK_MAYBE(truncated == 0);
+            (void)unlinkat(dir->fd, "ballast", 0);
         }
     }
-    const int closed = close(fd);
-    RK_MAYBE(closed == 0);
+    (void)close(fd);
 }
 
 enum rk_status data_dir_space(struct data_dir *dir, struct data_dir_space *ret)
@@ -227,8 +224,7 @@ enum rk_status data_dir_space(struct data_dir *dir, struct data_dir_space *ret)
 
 void data_dir_drop_ballast(struct data_dir *dir)
 {
-    const int removed = unlinkat(dir->fd, "ballast", 0);
-    RK_MAYBE(removed == 0); /* it may never have been made */
+    (void)unlinkat(dir->fd, "ballast", 0); /* it may never have been made */
 }
 
 /* ---- open and close ---- */
@@ -293,12 +289,10 @@ void data_dir_close(struct data_dir *dir)
         return;
     }
     if (dir->lock_fd >= 0) {
-        const int closed = close(dir->lock_fd);
-        RK_MAYBE(closed == 0);
+        (void)close(dir->lock_fd);
     }
     if (dir->fd >= 0) {
-        const int closed = close(dir->fd);
-        RK_MAYBE(closed == 0);
+        (void)close(dir->fd);
     }
     rk_heap_free(dir);
 }

@@ -25,7 +25,9 @@ enum rk_status complaint_refuse(const struct complaint *complaint, enum rk_statu
 enum rk_status complaint_refuse_errno(const struct complaint *complaint, const char *doing)
 {
     const int error = errno;
-    return complaint_refuse(complaint, files_status(error), "%s: %s", doing, strerror(error));
+    char text[128];
+    return complaint_refuse(complaint, files_status(error), "%s: %s", doing,
+                            strerror_r(error, text, sizeof(text)));
 }
 
 enum rk_status files_status(int error)

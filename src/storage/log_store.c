@@ -146,31 +146,41 @@ struct outcome {
     struct raft_hard_state hard_state;
 };
 
-/* Walks all writes as they will be applied: each must be legal where it stands. */
-static enum rk_status writes_check(struct log_store *store, const struct raft_write *const *writes,
-                                   uint32_t writes_count, struct outcome *ret)
+/* Walks over writes[i], which must be legal where it stands. */
+static enum rk_status write_check(struct log_store *store, const struct raft_write *const *writes,
+                                  uint32_t i, struct outcome *outcome)
 {
-    for (uint32_t i = 0; i < writes_count; i++) {
-        const struct raft_write *write = writes[i];
-        RK_ASSERT(write->entries_count <= RAFT_WRITE_ENTRIES_MAX);
-        if (write->has_hard_state) {
-            hard_state_check(&ret->hard_state, &write->hard_state);
-            ret->hard_state = write->hard_state;
-        }
-        if (write->truncate_from != 0) {
-            RK_ASSERT(write->truncate_from > store->bounds.base.index);
-            RK_ASSERT(write->truncate_from <= ret->walk.id.index);
-            const enum rk_status status =
-                walk_to(store, writes, i, write->truncate_from - 1, &ret->walk);
-            if (status != RK_OK) {
-                return status;
-            }
-        }
-        for (uint32_t j = 0; j < write->entries_count; j++) {
-            entry_check(&ret->walk, &write->entries[j]);
+    const struct raft_write *write = writes[i];
+
+    RK_ASSERT(write->entries_count <= RAFT_WRITE_ENTRIES_MAX);
+    if (write->has_hard_state) {
+        hard_state_check(&outcome->hard_state, &write->hard_state);
+        outcome->hard_state = write->hard_state;
+    }
+    if (write->truncate_from != 0) {
+        RK_ASSERT(write->truncate_from > store->bounds.base.index);
+        RK_ASSERT(write->truncate_from <= outcome->walk.id.index);
+        const enum rk_status status =
+            walk_to(store, writes, i, write->truncate_from - 1, &outcome->walk);
+        if (status != RK_OK) {
+            return status;
         }
     }
+    for (uint32_t j = 0; j < write->entries_count; j++) {
+        entry_check(&outcome->walk, &write->entries[j]);
+    }
     return RK_OK;
+}
+
+static enum rk_status writes_check(struct log_store *store, const struct raft_write *const *writes,
+                                   uint32_t writes_count, struct outcome *outcome)
+{
+    enum rk_status status = RK_OK;
+
+    for (uint32_t i = 0; status == RK_OK && i < writes_count; i++) {
+        status = write_check(store, writes, i, outcome);
+    }
+    return status;
 }
 
 enum rk_status log_store_write(struct log_store *store, const struct raft_write *const *writes,

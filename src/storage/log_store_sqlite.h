@@ -1,8 +1,8 @@
 /* log_store_sqlite.h -- the log in SQLite: raft.db in WAL mode, synchronous=FULL.
  *
  * One connection, locking_mode=EXCLUSIVE, no automatic checkpoint (correctness F5, 53, 54): this
- * store alone decides when to checkpoint, between batches. Schema and settings stand at the head
- * of log_store_sqlite.c.
+ * store alone decides when to checkpoint, between batches. The schema stands at the head of
+ * log_db.c.
  */
 #ifndef RK_STORAGE_LOG_STORE_SQLITE_H
 #define RK_STORAGE_LOG_STORE_SQLITE_H

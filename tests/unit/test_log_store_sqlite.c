@@ -719,7 +719,9 @@ static void append_and_report(int fd)
             _exit(1);
         }
     }
-    _exit(0);
+    while (true) {
+        (void)pause(); /* it ends by the signal and not otherwise */
+    }
 }
 
 /* Forks a child that appends until it is killed after `count` reports; returns the last index that
