@@ -1,10 +1,8 @@
 #include "server/http_server.h"
 
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,133 +11,37 @@
 #include "base/heap.h"
 #include "base/limits.h"
 #include "base/queue.h"
+#include "server/http_answer.h"
+#include "server/http_exchange.h"
 #include "server/http_head.h"
 #include "server/http_reaper.h"
+#include "server/http_shards.h"
 
 enum {
     /* What libmicrohttpd holds for each connection, idle or not: the longest request line with
      * room for ordinary fields, and the head of the answer. */
     CONNECTION_MEMORY_SIZE = 24 * 1024,
-    STREAM_BLOCK_SIZE = 64 * 1024,
     COMPLETIONS_PER_RUN_MAX = 256,
-    EXCHANGES_SPARE_MAX = 256, /* kept for reuse, so that a request allocates little */
-    SPARE_BODY_SIZE_MAX = 4096,
-    SPARE_TARGET_SIZE_MAX = 1024,
 };
 _Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 8 * 1024,
                "the longest target leaves room for the fields");
 
-enum exchange_state {
-    EXCHANGE_HEAD,      /* the request line is known */
-    EXCHANGE_BODY,      /* the head was judged good; the body comes in */
-    EXCHANGE_CUT_OFF,   /* to be closed without another word */
-    EXCHANGE_HANDED,    /* in a handler */
-    EXCHANGE_SUSPENDED, /* http_server_complete() will come */
-    EXCHANGE_ANSWERED,  /* `answer` waits for libmicrohttpd to ask for it */
-    EXCHANGE_SENDING,
-};
-
-/* One accepted socket. */
-struct connection {
-    struct http_watch watch; /* first: a watch is its connection */
-    struct http_server *server;
-    struct http_exchange *exchange; /* NULL between requests */
-    struct MHD_Connection *mhd;
-};
-
-struct http_exchange {
-    struct connection *connection;
-    struct http_exchange *next_spare;
-    enum exchange_state state;
-    bool was_handed;  /* on_end is owed */
-    bool is_resuming; /* libmicrohttpd has it suspended still, and asked to go on */
-    bool target_too_long;
-    const char *target_in_place; /* where libmicrohttpd has it: only compared, never read */
-    size_t target_size;          /* up to the first NUL there */
-    void *user;
-    struct MHD_Response *answer;
-    uint32_t answer_status;
-    uint64_t body_received; /* bytes, those swallowed too */
-    struct rk_buf target;   /* with its NUL */
-    struct rk_buf body;
-    struct http_request request;
-    struct http_field fields[RK_HEADERS_MAX];
-};
-
 struct http_server {
     struct http_server_options options;
-    struct MHD_Daemon *daemon;
-    int epoll; /* over the daemon's epoll and the queue's eventfd */
+    struct http_shards *shards;
     struct rk_queue *completions;
     struct http_reaper reaper;
-    struct http_exchange *spares;
-    uint32_t spares_count;
+    struct http_exchange_pool exchanges;
     uint64_t now_ms;
-    bool is_pending; /* libmicrohttpd has more to do at once */
     bool is_draining;
     struct http_server_counts counts;
 };
 
 /* ---- exchanges ---- */
 
-static struct http_exchange *exchange_take(struct connection *connection)
-{
-    struct http_server *server = connection->server;
-    struct http_exchange *exchange = server->spares;
-
-    if (exchange == NULL) {
-        exchange = rk_heap_zalloc(1, sizeof *exchange);
-        rk_buf_init(&exchange->target, RK_TARGET_SIZE_MAX + 1);
-        rk_buf_init(&exchange->body, server->options.body_size_max);
-    } else {
-        server->spares = exchange->next_spare;
-        server->spares_count--;
-    }
-    exchange->connection = connection;
-    connection->exchange = exchange;
-    return exchange;
-}
-
-static void exchange_free(struct http_exchange *exchange)
-{
-    rk_buf_done(&exchange->target);
-    rk_buf_done(&exchange->body);
-    rk_heap_free(exchange);
-}
-
-static void buf_empty(struct rk_buf *buf, size_t kept_size_max)
-{
-    const size_t size_max = buf->size_max;
-
-    if (buf->capacity > kept_size_max) {
-        rk_buf_done(buf);
-        rk_buf_init(buf, size_max);
-    } else {
-        rk_buf_reset(buf);
-    }
-}
-
-static void exchange_put_back(struct http_server *server, struct http_exchange *exchange)
-{
-    if (server->spares_count == EXCHANGES_SPARE_MAX) {
-        exchange_free(exchange);
-        return;
-    }
-    buf_empty(&exchange->target, SPARE_TARGET_SIZE_MAX);
-    buf_empty(&exchange->body, SPARE_BODY_SIZE_MAX);
-    exchange->state = EXCHANGE_HEAD;
-    exchange->was_handed = false;
-    exchange->is_resuming = false;
-    exchange->user = NULL;
-    exchange->body_received = 0;
-    exchange->next_spare = server->spares;
-    server->spares = exchange;
-    server->spares_count++;
-}
-
 static void exchange_end(struct http_exchange *exchange)
 {
-    struct connection *connection = exchange->connection;
+    struct http_connection *connection = exchange->connection;
     struct http_server *server = connection->server;
 
     RK_ASSERT(exchange->state != EXCHANGE_SUSPENDED);
@@ -150,8 +52,7 @@ static void exchange_end(struct http_exchange *exchange)
         MHD_destroy_response(exchange->answer);
         exchange->answer = NULL;
     }
-    connection->exchange = NULL;
-    exchange_put_back(server, exchange);
+    http_exchange_put_back(&server->exchanges, exchange);
 }
 
 void **http_exchange_user(struct http_exchange *exchange)
@@ -171,7 +72,7 @@ struct http_server *http_exchange_server(const struct http_exchange *exchange)
 
 void http_exchange_suspend(struct http_exchange *exchange)
 {
-    struct connection *connection = exchange->connection;
+    struct http_connection *connection = exchange->connection;
     struct http_server *server = connection->server;
 
     RK_ASSERT(exchange->state == EXCHANGE_HANDED);
@@ -185,65 +86,12 @@ void http_exchange_suspend(struct http_exchange *exchange)
 
 /* ---- answers ---- */
 
-static ssize_t stream_read(void *context, uint64_t position, char *data, size_t size)
-{
-    struct http_stream *stream = context;
-    const size_t filled = stream->read(stream, (uint8_t *)data, size);
-
-    (void)position;
-    return filled == 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)filled;
-}
-
-static void stream_close(void *context)
-{
-    struct http_stream *stream = context;
-
-    stream->close(stream);
-}
-
-/* Takes body or stream out of *response. */
-static struct MHD_Response *answer_of_body(struct http_response *response)
-{
-    static char nothing[1];
-    struct http_stream *stream = response->stream;
-
-    if (stream != NULL) {
-        response->stream = NULL;
-        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_SIZE, stream_read,
-                                                 stream, stream_close);
-    }
-    if (response->body.size == 0) {
-        return MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
-    }
-    struct rk_buf body = response->body;
-    rk_buf_init(&response->body, body.size_max);
-    return MHD_create_response_from_buffer_with_free_callback(body.size, body.data, rk_heap_free);
-}
-
-static struct MHD_Response *answer_make(struct http_response *response, bool is_last)
-{
-    struct MHD_Response *answer = answer_of_body(response);
-
-    RK_ASSERT(answer != NULL);
-    for (uint32_t i = 0; i < response->headers_count; i++) {
-        /* A value that cannot be a field is left out: the header says so. */
-        const enum MHD_Result added =
-            MHD_add_response_header(answer, response->headers[i].name, response->headers[i].value);
-        RK_MAYBE(added == MHD_NO);
-    }
-    if (is_last) {
-        const enum MHD_Result added = MHD_add_response_header(answer, "Connection", "close");
-        RK_ASSERT(added == MHD_YES);
-    }
-    return answer;
-}
-
 void http_exchange_respond(struct http_exchange *exchange, struct http_response *response)
 {
     const struct http_server *server = exchange->connection->server;
 
     RK_ASSERT(exchange->state == EXCHANGE_HANDED);
-    exchange->answer = answer_make(response, response->close_connection || server->is_draining);
+    exchange->answer = http_answer_new(response, response->close_connection || server->is_draining);
     exchange->answer_status = response->status;
     exchange->state = EXCHANGE_ANSWERED;
     http_response_done(response);
@@ -251,7 +99,7 @@ void http_exchange_respond(struct http_exchange *exchange, struct http_response 
 
 static enum MHD_Result answer_queue(struct http_exchange *exchange)
 {
-    struct connection *connection = exchange->connection;
+    struct http_connection *connection = exchange->connection;
     struct http_server *server = connection->server;
 
     const enum MHD_Result queued =
@@ -272,7 +120,7 @@ static enum MHD_Result exchange_refuse(struct http_exchange *exchange, uint32_t 
 
     http_response_init(&response, 256);
     http_response_text(&response, status, text);
-    exchange->answer = answer_make(&response, closes || server->is_draining);
+    exchange->answer = http_answer_new(&response, closes || server->is_draining);
     exchange->answer_status = status;
     http_response_done(&response);
     server->counts.refused++;
@@ -365,7 +213,7 @@ static struct http_verdict exchange_judge(struct http_exchange *exchange, const 
 static enum MHD_Result on_head(struct http_exchange *exchange, const char *method,
                                const char *version)
 {
-    struct connection *connection = exchange->connection;
+    struct http_connection *connection = exchange->connection;
     struct http_server *server = connection->server;
 
     exchange->request = (struct http_request){
@@ -420,14 +268,14 @@ static enum MHD_Result on_body_part(struct http_exchange *exchange, const char *
     if (exchange->body_received <= server->options.body_size_max) {
         rk_buf_append(&exchange->body, data, size);
     } else {
-        buf_empty(&exchange->body, 0); /* swallowed only */
+        http_exchange_drop_body(exchange);
     }
     return MHD_YES;
 }
 
 static enum MHD_Result on_whole(struct http_exchange *exchange)
 {
-    struct connection *connection = exchange->connection;
+    struct http_connection *connection = exchange->connection;
     struct http_server *server = connection->server;
 
     if (exchange->body_received > server->options.body_size_max) {
@@ -454,7 +302,7 @@ static void hang_up(const struct http_watch *watch)
     (void)shutdown(watch->socket, SHUT_RDWR);
 }
 
-static struct connection *connection_of(struct MHD_Connection *mhd)
+static struct http_connection *connection_of(struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -465,9 +313,9 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
 /* The request line is there: the one place that shows the target as it came. */
 static void *on_request_line(void *context, const char *target, struct MHD_Connection *mhd)
 {
-    struct http_server *server = context;
-    struct connection *connection = connection_of(mhd);
-    struct http_exchange *exchange = exchange_take(connection);
+    struct http_server *server = ((struct http_shard *)context)->owner;
+    struct http_connection *connection = connection_of(mhd);
+    struct http_exchange *exchange = http_exchange_take(&server->exchanges, connection);
 
     exchange->target_in_place = target;
     exchange->target_size = strlen(target);
@@ -512,9 +360,9 @@ static enum MHD_Result on_progress(void *context, struct MHD_Connection *mhd, co
 static void on_completed(void *context, struct MHD_Connection *mhd, void **request_context,
                          enum MHD_RequestTerminationCode code)
 {
-    struct http_server *server = context;
+    struct http_server *server = ((struct http_shard *)context)->owner;
     struct http_exchange *exchange = *request_context;
-    struct connection *connection = connection_of(mhd);
+    struct http_connection *connection = connection_of(mhd);
 
     *request_context = NULL;
     if (exchange != NULL) {
@@ -528,28 +376,32 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
     }
 }
 
-static void connection_started(struct http_server *server, struct MHD_Connection *mhd,
+static void connection_started(struct http_shard *shard, struct MHD_Connection *mhd,
                                void **socket_context)
 {
-    struct connection *connection = rk_heap_zalloc(1, sizeof *connection);
+    struct http_server *server = shard->owner;
+    struct http_connection *connection = rk_heap_zalloc(1, sizeof *connection);
 
     connection->server = server;
+    connection->shard = shard;
     connection->mhd = mhd;
     http_watch_init(&connection->watch,
                     MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
     http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_HEADERS, server->now_ms);
     *socket_context = connection;
     server->counts.connections++;
+    shard->connections_count++;
 }
 
 static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
-    struct http_server *server = context;
-    struct connection *connection = *socket_context;
+    struct http_shard *shard = context;
+    struct http_server *server = shard->owner;
+    struct http_connection *connection = *socket_context;
 
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection_started(server, mhd, socket_context);
+        connection_started(shard, mhd, socket_context);
         return;
     }
     if (connection->exchange != NULL) {
@@ -559,6 +411,7 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
     rk_heap_free(connection);
     *socket_context = NULL;
     server->counts.connections--;
+    shard->connections_count--;
 }
 
 /* Escapes are undone once, by who knows what they mean. */
@@ -571,39 +424,28 @@ static size_t leave_escapes(void *context, struct MHD_Connection *mhd, char *tex
 
 /* ---- the server ---- */
 
-static struct MHD_Daemon *daemon_start(struct http_server *server)
+static struct MHD_Daemon *daemon_start(struct http_shard *shard, uint32_t connections_max)
 {
-    /* One more than we let in, so that the limit that is met is ours. */
-    const unsigned int connections_max = server->options.connections_max + 1;
-
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        on_progress, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,
-        on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, server,
-        MHD_OPTION_CONNECTION_LIMIT, connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY_SIZE, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        on_progress, shard, MHD_OPTION_NOTIFY_CONNECTION, on_connection, shard,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, shard, MHD_OPTION_URI_LOG_CALLBACK,
+        on_request_line, shard, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, shard,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)connections_max,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_SIZE,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }
 
-static bool watch_readable(struct http_server *server, int fd)
+static struct http_shards *shards_open(struct http_server *server)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+    const struct http_shards_options options = {
+        .start = daemon_start,
+        .owner = server,
+        .connections_max = server->options.connections_max,
+        .wake_fd = rk_queue_fd(server->completions),
+    };
 
-    return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-static bool server_open(struct http_server *server)
-{
-    server->epoll = epoll_create1(EPOLL_CLOEXEC);
-    server->daemon = daemon_start(server);
-    if (server->epoll < 0 || server->daemon == NULL) {
-        return false;
-    }
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    return info != NULL && watch_readable(server, info->epoll_fd) &&
-           watch_readable(server, rk_queue_fd(server->completions));
+    return http_shards_new(&options);
 }
 
 static uint32_t timeout_or(uint32_t timeout_ms, uint32_t fallback_ms)
@@ -624,11 +466,12 @@ struct http_server *http_server_new(const struct http_server_options *options)
     RK_ASSERT(options->on_request != NULL && options->connections_max > 0);
     RK_ASSERT(options->body_size_max <= options->body_size_swallowed);
     server->options = *options;
-    server->epoll = -1;
     /* Each connection has one exchange at most, so this queue is never full. */
     server->completions = rk_queue_new(options->connections_max, sizeof(struct http_completion));
+    http_exchange_pool_init(&server->exchanges, options->body_size_max);
     http_reaper_init(&server->reaper, &timeouts);
-    if (!server_open(server)) {
+    server->shards = shards_open(server);
+    if (server->shards == NULL) {
         http_server_free(server);
         return NULL;
     }
@@ -641,50 +484,36 @@ void http_server_free(struct http_server *server)
         return;
     }
     RK_ASSERT(server->counts.suspended == 0);
-    if (server->daemon != NULL) {
-        MHD_stop_daemon(server->daemon);
-    }
+    http_shards_free(server->shards);
     RK_ASSERT(server->counts.connections == 0);
-    while (server->spares != NULL) {
-        struct http_exchange *exchange = server->spares;
-        server->spares = exchange->next_spare;
-        exchange_free(exchange);
-    }
-    if (server->epoll >= 0) {
-        (void)close(server->epoll);
-    }
+    http_exchange_pool_done(&server->exchanges);
     rk_queue_free(server->completions);
     rk_heap_free(server);
 }
 
 enum rk_status http_server_add(struct http_server *server, int socket)
 {
-    const struct sockaddr_in nobody = {.sin_family = AF_INET};
+    enum rk_status status = RK_BUSY;
 
+    server->now_ms = rk_monotonic_ms(); /* the last run may be long ago */
     if (server->counts.connections >= server->options.connections_max || server->is_draining) {
         (void)close(socket);
-        server->counts.refused++;
-        return RK_BUSY;
+    } else {
+        status = http_shards_add(server->shards, socket);
     }
-    server->is_pending = true;
-    server->now_ms = rk_monotonic_ms(); /* the last run may be long ago */
-    /* On failure libmicrohttpd closes the socket. */
-    if (MHD_add_connection(server->daemon, socket, (const struct sockaddr *)&nobody,
-                           sizeof nobody) != MHD_YES) {
-        server->counts.refused++;
-        return RK_BUSY;
-    }
-    return RK_OK;
+    server->counts.refused += status != RK_OK;
+    return status;
 }
 
 int http_server_fd(const struct http_server *server)
 {
-    return server->epoll;
+    return http_shards_fd(server->shards);
 }
 
 uint64_t http_server_deadline_ms(struct http_server *server, uint64_t now_ms)
 {
-    return server->is_pending ? now_ms : http_reaper_deadline_ms(&server->reaper);
+    return http_shards_are_awake(server->shards) ? now_ms
+                                                 : http_reaper_deadline_ms(&server->reaper);
 }
 
 /* ---- completions ---- */
@@ -705,6 +534,12 @@ void http_server_complete(struct http_server *server, struct http_exchange *exch
     http_server_complete_many(server, &one, 1);
 }
 
+static void connection_resume(struct http_connection *connection)
+{
+    MHD_resume_connection(connection->mhd);
+    http_shard_wake(connection->shard);
+}
+
 static void complete_one(struct http_server *server, const struct http_completion *one)
 {
     struct http_exchange *exchange = one->exchange;
@@ -718,7 +553,7 @@ static void complete_one(struct http_server *server, const struct http_completio
     exchange->is_resuming = false;
     if (exchange->state != EXCHANGE_SUSPENDED) {
         RK_ASSERT(exchange->state == EXCHANGE_ANSWERED);
-        MHD_resume_connection(exchange->connection->mhd);
+        connection_resume(exchange->connection);
     }
 }
 
@@ -753,16 +588,12 @@ static void reap(struct http_server *server)
 
 void http_server_run(struct http_server *server, uint64_t now_ms)
 {
-    MHD_UNSIGNED_LONG_LONG wait_ms = 1;
-
     server->now_ms = now_ms > server->now_ms ? now_ms : server->now_ms;
     if (rk_queue_count(server->completions) > 0) {
         (void)completions_take(server);
     }
     reap(server);
-    const enum MHD_Result ran = MHD_run(server->daemon);
-    RK_ASSERT(ran == MHD_YES);
-    server->is_pending = MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
+    http_shards_run(server->shards);
 }
 
 /* ---- the end ---- */
@@ -781,19 +612,18 @@ static void hang_up_all(struct http_server *server, enum http_phase phase)
 void http_server_drain(struct http_server *server)
 {
     server->is_draining = true;
-    server->is_pending = true;
     hang_up_all(server, HTTP_PHASE_IDLE);
     hang_up_all(server, HTTP_PHASE_HEADERS);
 }
 
 static void abandon_one(struct http_server *server, struct http_watch *watch)
 {
-    struct connection *connection = (struct connection *)watch;
+    struct http_connection *connection = (struct http_connection *)watch;
 
     connection->exchange->state = EXCHANGE_CUT_OFF;
     server->counts.suspended--;
     http_reaper_enter(&server->reaper, watch, HTTP_PHASE_NONE, server->now_ms);
-    MHD_resume_connection(connection->mhd);
+    connection_resume(connection);
 }
 
 void http_server_abandon(struct http_server *server)
@@ -806,6 +636,5 @@ void http_server_abandon(struct http_server *server)
         abandon_one(server, watch);
         watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED);
     }
-    const enum MHD_Result ran = MHD_run(server->daemon);
-    RK_ASSERT(ran == MHD_YES);
+    http_shards_run(server->shards);
 }

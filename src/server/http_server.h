@@ -1,9 +1,9 @@
 /* http_server.h -- HTTP in: libmicrohttpd confined to one module, with the parser seam closed.
  *
- * One http_server is one daemon in external epoll mode (design.md 2 says why not its own thread)
- * on a loop that somebody else turns: the client side has one per HTTP thread, the peer side one
- * on the node loop. It accepts no connections itself: http_server_add() hands them in, from a
- * listening socket that was opened exclusively (server/http_listener.h).
+ * One http_server is libmicrohttpd in external epoll mode (its own epoll thread stalls at 128
+ * events) on a loop that somebody else turns: the client side has one per HTTP thread, the peer
+ * side one on the node loop. It accepts no connections itself: http_server_add() hands them in,
+ * from a listening socket that was opened exclusively (server/http_listener.h).
  *
  * What a handler sees is a whole request, unambiguous: exactly one Host, one length, no escapes
  * undone, a body within its limit (correctness 4.1). What is not gets its 4xx here and is closed.

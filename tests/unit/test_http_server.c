@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/limits.h"
+#include "server/http_shards.h"
 #include "support/run.h"
 #include "unit/http_fixture.h"
 
@@ -809,9 +810,9 @@ START_TEST(connection_past_the_limit_is_closed)
 }
 END_TEST
 
-enum { CLIENTS_COUNT = 200 };
+enum { CLIENTS_COUNT = HTTP_SHARD_CONNECTIONS_MAX + 40 };
 
-/* More than libmicrohttpd asks epoll for at a time (128). */
+/* More than libmicrohttpd asks epoll for at a time (128), and more than one daemon holds. */
 START_TEST(many_connections_are_all_answered)
 {
     static struct raw_client *clients[CLIENTS_COUNT];
@@ -829,6 +830,42 @@ START_TEST(many_connections_are_all_answered)
         raw_close(clients[i]);
     }
     await_true(&fixture, has_no_connection);
+}
+END_TEST
+
+static bool are_all_suspended(struct fixture *f)
+{
+    return http_server_counts(f->server).suspended == CLIENTS_COUNT;
+}
+
+/* The first and the last, which live in different daemons, are completed in one turn. */
+START_TEST(completions_reach_every_daemon)
+{
+    static struct raw_client *clients[CLIENTS_COUNT];
+    struct http_completion both[2] = {{.completion = NULL}};
+
+    fixture.options.connections_max = CLIENTS_COUNT;
+    fixture.mode = FIXTURE_SUSPEND;
+    fixture_open(&fixture);
+    for (int i = 0; i < CLIENTS_COUNT; i++) {
+        clients[i] = raw_open(&fixture);
+        raw_text(clients[i], "GET /m HTTP/1.1\r\nHost: x\r\n\r\n");
+        const uint32_t expected = (uint32_t)i + 1;
+        while (fixture.requests_count < expected) {
+            fixture_turn(&fixture);
+        }
+        both[i == 0 ? 0 : 1].exchange = fixture.suspended;
+    }
+    await_true(&fixture, are_all_suspended);
+    fixture.mode = FIXTURE_ECHO;
+    http_server_complete_many(fixture.server, both, 2);
+    await_text(&fixture, clients[0], "GET /m 0");
+    await_text(&fixture, clients[CLIENTS_COUNT - 1], "GET /m 0");
+    ck_assert_uint_eq(http_server_counts(fixture.server).suspended, CLIENTS_COUNT - 2);
+    http_server_abandon(fixture.server);
+    for (int i = 0; i < CLIENTS_COUNT; i++) {
+        raw_close(clients[i]);
+    }
 }
 END_TEST
 
@@ -960,6 +997,7 @@ static void add_suspended(TCase *tcase)
     tcase_add_test(tcase, abandoning_closes_what_is_suspended);
     tcase_add_test(tcase, connection_past_the_limit_is_closed);
     tcase_add_test(tcase, many_connections_are_all_answered);
+    tcase_add_test(tcase, completions_reach_every_daemon);
     tcase_add_test(tcase, draining_closes_what_is_idle);
     tcase_add_test(tcase, draining_answers_what_is_in_flight_and_closes);
     tcase_add_test(tcase, draining_lets_an_answer_under_way_end_and_closes);

@@ -1,0 +1,61 @@
+#include "server/http_answer.h"
+
+#include <microhttpd.h>
+
+#include "base/assert.h"
+#include "base/heap.h"
+
+enum { STREAM_BLOCK_SIZE = 64 * 1024 };
+
+static ssize_t stream_read(void *context, uint64_t position, char *data, size_t size)
+{
+    struct http_stream *stream = context;
+    const size_t filled = stream->read(stream, (uint8_t *)data, size);
+
+    (void)position;
+    return filled == 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)filled;
+}
+
+static void stream_close(void *context)
+{
+    struct http_stream *stream = context;
+
+    stream->close(stream);
+}
+
+/* Takes body or stream out of *response. */
+static struct MHD_Response *answer_of_body(struct http_response *response)
+{
+    static char nothing[1];
+    struct http_stream *stream = response->stream;
+
+    if (stream != NULL) {
+        response->stream = NULL;
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_SIZE, stream_read,
+                                                 stream, stream_close);
+    }
+    if (response->body.size == 0) {
+        return MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+    }
+    struct rk_buf body = response->body;
+    rk_buf_init(&response->body, body.size_max);
+    return MHD_create_response_from_buffer_with_free_callback(body.size, body.data, rk_heap_free);
+}
+
+struct MHD_Response *http_answer_new(struct http_response *response, bool closes_connection)
+{
+    struct MHD_Response *answer = answer_of_body(response);
+
+    RK_ASSERT(answer != NULL);
+    for (uint32_t i = 0; i < response->headers_count; i++) {
+        /* A value that cannot be a field is left out: the header says so. */
+        const enum MHD_Result added =
+            MHD_add_response_header(answer, response->headers[i].name, response->headers[i].value);
+        RK_MAYBE(added == MHD_NO);
+    }
+    if (closes_connection) {
+        const enum MHD_Result added = MHD_add_response_header(answer, "Connection", "close");
+        RK_ASSERT(added == MHD_YES);
+    }
+    return answer;
+}
