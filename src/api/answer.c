@@ -9,13 +9,6 @@ _Static_assert(6 * RK_KEY_SIZE_MAX + RK_VALUE_SIZE_MAX / 3 * 4 + 1024 <= ANSWER_
 _Static_assert(4 * RK_TARGET_SIZE_MAX + 256 <= ANSWER_BODY_SIZE_MAX,
                "an error text that quotes the whole query fits a body");
 
-void answer_init(struct http_response *response)
-{
-    http_response_init(response, ANSWER_BODY_SIZE_MAX);
-    http_response_header_static(response, "Vary", "Accept-Encoding");
-    http_response_header_static(response, "X-Consul-Default-Acl-Policy", "allow");
-}
-
 enum api_action answer_text(struct http_response *response, uint32_t status, const char *text)
 {
     http_response_text(response, status, text);
@@ -82,7 +75,8 @@ static uint64_t contact_clamp(uint64_t age_ms)
 void answer_read_headers(struct http_response *response, const struct node_view *node,
                          raft_index index)
 {
-    http_response_header_u64(response, "X-Consul-Index", index == 0 ? 1 : index);
+    RK_ASSERT(index > 0);
+    http_response_header_u64(response, "X-Consul-Index", index);
     http_response_header_static(response, "X-Consul-Knownleader",
                                 node->has_leader ? "true" : "false");
     http_response_header_u64(response, "X-Consul-Lastcontact",
@@ -125,6 +119,8 @@ void answer_seal(const struct api_call *call, struct http_response *response)
     const enum http_method method = call->request->method;
     const bool reads = method == HTTP_GET || method == HTTP_HEAD || method == HTTP_OPTIONS;
 
+    http_response_header_static(response, "Vary", "Accept-Encoding");
+    http_response_header_static(response, "X-Consul-Default-Acl-Policy", "allow");
     if (method == HTTP_HEAD) {
         rk_buf_reset(&response->body);
     }

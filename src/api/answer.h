@@ -14,9 +14,6 @@
  * escaped, and the greatest value in base64; a longer listing is streamed. */
 enum { ANSWER_BODY_SIZE_MAX = 1 << 20 };
 
-/* An empty 200 with the headers that every answer has. */
-void answer_init(struct http_response *response);
-
 /* Whole text answers; both return API_RESPOND, so that a handler can `return answer_text(...)`. */
 enum api_action answer_text(struct http_response *response, uint32_t status, const char *text);
 enum api_action answer_fault(const struct api_call *call, enum request_fault fault,
@@ -30,15 +27,15 @@ void answer_json_begin(const struct api_call *call, struct http_response *respon
                        struct rk_json *json);
 
 /* X-Consul-Index, Knownleader and Lastcontact: always all three (clients stop at the first one
- * that is missing). `index` 0 is sent as 1. */
+ * that is missing). */
 void answer_read_headers(struct http_response *response, const struct node_view *node,
                          raft_index index);
 
 /* Appends `text` in double quotes, with Go's escapes for what is not printable ASCII. */
 void answer_append_quoted(struct rk_buf *buf, const char *text);
 
-/* The last touch of every answer: no body for HEAD, and a refused write says that nothing was
- * done unless its outcome is already there. */
+/* The last touch, once for every answer: the headers that all of them have, no body for HEAD, and
+ * a refused write says that nothing was done unless its outcome is already there. */
 void answer_seal(const struct api_call *call, struct http_response *response);
 
 #endif

@@ -105,7 +105,7 @@ enum api_action api_begin(struct api_call *call, const struct api_options *optio
     RK_ASSERT(options->key_size_max <= RK_KEY_SIZE_MAX);
     RK_ASSERT(options->value_size_max <= RK_VALUE_SIZE_MAX);
     call_init(call, options, request);
-    answer_init(response);
+    http_response_init(response, ANSWER_BODY_SIZE_MAX);
     call->action = begin(call, node, response);
     if (call->action == API_RESPOND) {
         answer_seal(call, response);

@@ -47,24 +47,24 @@ struct api_call {
     enum api_action action;
     enum api_consistency consistency;
     uint64_t max_stale_ms; /* UINT64_MAX: any age will do; only with API_STALE */
-    struct rk_buf frame; /* API_PROPOSE: to be taken over by the proposer */
-    struct rk_buf key;   /* decoded rest of the path */
-    struct rk_buf query; /* decoded query string, its parameters point in here */
+    struct rk_buf frame;   /* API_PROPOSE: to be taken over by the proposer */
+    struct rk_buf key;     /* decoded rest of the path */
+    struct rk_buf query;   /* decoded query string, its parameters point in here */
     struct http_field parameters[RK_QUERY_PARAMETERS_MAX]; /* value "" for a bare name */
     uint32_t parameters_count;
 };
 
 /* Fills *call and returns call->action. With API_RESPOND *response is complete; else it is
- * initialised and empty. `node` answers what needs no root (status, health). */
+ * initialised and empty: api_finish_*() may be given it, or another one that is both. `node`
+ * answers what needs no root (status, health). */
 enum api_action api_begin(struct api_call *call, const struct api_options *options,
                           const struct http_request *request, const struct node_view *node,
                           struct http_response *response);
 
 /* The write was applied (status RK_OK, *result set), or was not, or nobody knows (RK_UNKNOWN):
  * status, text and X-Raftkv-Outcome follow from `status` (api/error.c). */
-void api_finish_write(struct api_call *call, enum rk_status status,
-                      const struct sm_result *result, const struct node_view *node,
-                      struct http_response *response);
+void api_finish_write(struct api_call *call, enum rk_status status, const struct sm_result *result,
+                      const struct node_view *node, struct http_response *response);
 
 /* The root is as fresh as asked for. For a large answer the response gets a stream that goes on
  * reading `root` after this returns; then *ret_streams is true, and the caller keeps the root's

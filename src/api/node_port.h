@@ -18,7 +18,7 @@ struct node_view_member {
     char client_address[RK_ADDRESS_SIZE_MAX + 1]; /* "": not known */
     bool is_voter;
     bool is_learner;
-    bool is_seen;   /* false: its incarnation is not written down yet */
+    bool is_seen;      /* false: its incarnation is not written down yet */
     bool has_progress; /* this node leads and has heard from it: the following are set */
     raft_index match_index;
     raft_index commit_index;
