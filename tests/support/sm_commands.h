@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "statemachine/command.h"
 #include "statemachine/sm.h"
+#include "support/quick.h"
 
 static inline struct rk_bytes bytes_of(const char *text)
 {
@@ -22,9 +23,9 @@ static inline struct sm_result sm_do(struct sm *sm, raft_index index,
     struct sm_result result = {0};
     rk_buf_init(&buf, RK_COMMAND_SIZE_MAX);
     sm_command_encode(command, &buf);
-    ck_assert_int_eq(sm_apply(sm, index, rk_buf_bytes(&buf), &result), RK_OK);
+    quick_assert(sm_apply(sm, index, rk_buf_bytes(&buf), &result) == RK_OK);
     rk_buf_done(&buf);
-    ck_assert_uint_eq(result.index, index);
+    quick_assert(result.index == index);
     return result;
 }
 

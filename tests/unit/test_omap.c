@@ -8,6 +8,7 @@
 #include "base/prng.h"
 #include "statemachine/omap.h"
 #include "statemachine/omap_node.h"
+#include "support/quick.h"
 #include "support/run.h"
 
 enum { MODEL_MAX = 4096, KEY_MAX = 24 };
@@ -90,7 +91,7 @@ static void put(struct rk_bytes key, uint64_t index, uint64_t flags)
 {
     const uint32_t slot = model_slot(model, key);
     if (!model_has(model, slot, key)) {
-        ck_assert_uint_lt(model->count, MODEL_MAX);
+        quick_assert(model->count < MODEL_MAX);
         memmove(&model->entries[slot + 1], &model->entries[slot],
                 (model->count - slot) * sizeof(model->entries[0]));
         model->count++;
@@ -109,14 +110,14 @@ static void put(struct rk_bytes key, uint64_t index, uint64_t flags)
                                         .lock_index = flags / 2});
 }
 
-static void delete (struct rk_bytes key)
+static void delete_key(struct rk_bytes key)
 {
     const uint32_t slot = model_slot(model, key);
     const bool is_there = model_has(model, slot, key);
     if (is_there) {
         model_remove(model, slot);
     }
-    ck_assert_int_eq(omap_delete(&map, key), is_there);
+    quick_assert(omap_delete(&map, key) == is_there);
 }
 
 static void delete_prefix(struct rk_bytes prefix)
@@ -128,7 +129,7 @@ static void delete_prefix(struct rk_bytes prefix)
             count++;
         }
     }
-    ck_assert_uint_eq(omap_delete_prefix(&map, prefix), count);
+    quick_assert(omap_delete_prefix(&map, prefix) == count);
 }
 
 /* --- soundness of the tree --- */
@@ -143,22 +144,22 @@ static void check_node(const struct omap_node *node, struct range range, uint32_
 static void check_in_range(const struct omap_item *item, struct range range)
 {
     const struct rk_bytes key = omap_item_key(item);
-    ck_assert(range.low == NULL || omap_bytes_compare(omap_item_key(range.low), key) <= 0);
-    ck_assert(range.high == NULL || omap_bytes_compare(key, omap_item_key(range.high)) < 0);
+    quick_assert(range.low == NULL || omap_bytes_compare(omap_item_key(range.low), key) <= 0);
+    quick_assert(range.high == NULL || omap_bytes_compare(key, omap_item_key(range.high)) < 0);
 }
 
 static void check_branch(const struct omap_branch *branch, struct range range, uint32_t depth)
 {
     const struct omap_node *node = &branch->node;
-    ck_assert_ptr_null(node->keys[0]);
+    quick_assert(node->keys[0] == NULL);
     for (uint32_t slot = 0; slot < node->count; slot++) {
         const struct omap_node *child = branch->children[slot];
         struct omap_total total;
         omap_node_sum(child, &total);
-        ck_assert_uint_eq(child->level + 1, node->level);
-        ck_assert_uint_eq(branch->totals[slot].count, total.count);
-        ck_assert_uint_eq(branch->totals[slot].index_max, total.index_max);
-        ck_assert_uint_eq(branch->totals[slot].digest, total.digest);
+        quick_assert(child->level + 1 == node->level);
+        quick_assert(branch->totals[slot].count == total.count);
+        quick_assert(branch->totals[slot].index_max == total.index_max);
+        quick_assert(branch->totals[slot].digest == total.digest);
         check_node(child,
                    (struct range){
                        .low = slot == 0 ? range.low : node->keys[slot],
@@ -171,15 +172,14 @@ static void check_branch(const struct omap_branch *branch, struct range range, u
 /* Order, levels and sums; the depth bounds the recursion. */
 static void check_node(const struct omap_node *node, struct range range, uint32_t depth)
 {
-    ck_assert_uint_le(depth, OMAP_DEPTH_MAX);
-    ck_assert_uint_ge(node->count, 1);
-    ck_assert_uint_le(node->count, OMAP_FANOUT);
+    quick_assert(depth <= OMAP_DEPTH_MAX);
+    quick_assert(node->count >= 1);
+    quick_assert(node->count <= OMAP_FANOUT);
     for (uint32_t slot = node->level > 0 ? 1 : 0; slot < node->count; slot++) {
         check_in_range(node->keys[slot], range);
         if (slot > (node->level > 0 ? 1U : 0U)) {
-            ck_assert_int_lt(omap_bytes_compare(omap_item_key(node->keys[slot - 1]),
-                                                omap_item_key(node->keys[slot])),
-                             0);
+            quick_assert(omap_bytes_compare(omap_item_key(node->keys[slot - 1]),
+                                            omap_item_key(node->keys[slot])) < 0);
         }
     }
     if (node->level > 0) {
@@ -193,24 +193,24 @@ static void check_equal(const struct omap_node *root, const struct model *expect
     if (root != NULL) {
         check_node(root, (struct range){0}, 1);
     }
-    ck_assert_uint_eq(omap_total(root).count, expected->count);
+    quick_assert(omap_total(root).count == expected->count);
     struct omap_place place =
         omap_first_after(root, (struct omap_cut){.key = text(""), .side = OMAP_BEFORE});
     for (uint32_t i = 0; i < expected->count; i++) {
         const struct model_entry *entry = &expected->entries[i];
         struct omap_entry found;
-        ck_assert_ptr_nonnull(place.item);
-        ck_assert_ptr_eq(omap_find(root, model_key(entry)), place.item);
+        quick_assert(place.item != NULL);
+        quick_assert(omap_find(root, model_key(entry)) == place.item);
         omap_item_read(place.item, &found);
-        ck_assert_int_eq(omap_bytes_compare(found.key, model_key(entry)), 0);
-        ck_assert_int_eq(omap_bytes_compare(found.value, model_key(entry)), 0);
-        ck_assert_uint_eq(found.flags, entry->flags);
-        ck_assert_uint_eq(found.lock_index, entry->flags / 2);
-        ck_assert_uint_eq(found.create_index, entry->create_index);
-        ck_assert_uint_eq(found.modify_index, entry->modify_index);
+        quick_assert(omap_bytes_compare(found.key, model_key(entry)) == 0);
+        quick_assert(omap_bytes_compare(found.value, model_key(entry)) == 0);
+        quick_assert(found.flags == entry->flags);
+        quick_assert(found.lock_index == entry->flags / 2);
+        quick_assert(found.create_index == entry->create_index);
+        quick_assert(found.modify_index == entry->modify_index);
         place = omap_next(root, place);
     }
-    ck_assert_ptr_null(place.item);
+    quick_assert(place.item == NULL);
 }
 
 /* Sums of a prefix, and both neighbours of a cut, by linear scan. */
@@ -227,20 +227,20 @@ static void check_prefix(const struct omap_node *root, const struct model *expec
         }
     }
     const struct omap_total total = omap_prefix_total(root, prefix);
-    ck_assert_uint_eq(total.count, count);
-    ck_assert_uint_eq(total.index_max, index_max);
+    quick_assert(total.count == count);
+    quick_assert(total.index_max == index_max);
 
     const uint32_t slot = model_slot(expected, prefix);
     const struct omap_cut cut = {.key = prefix, .side = OMAP_BEFORE};
     const struct omap_item *after = omap_first_after(root, cut).item;
     const struct omap_item *before = omap_last_before(root, cut).item;
-    ck_assert_int_eq(after == NULL, slot == expected->count);
-    ck_assert_int_eq(before == NULL, slot == 0);
+    quick_assert((after == NULL) == (slot == expected->count));
+    quick_assert((before == NULL) == (slot == 0));
     if (after != NULL) {
-        ck_assert(model_has(expected, slot, omap_item_key(after)));
+        quick_assert(model_has(expected, slot, omap_item_key(after)));
     }
     if (before != NULL) {
-        ck_assert(model_has(expected, slot - 1, omap_item_key(before)));
+        quick_assert(model_has(expected, slot - 1, omap_item_key(before)));
     }
 }
 
@@ -257,16 +257,18 @@ static struct rk_bytes random_key(uint8_t *bytes, uint32_t size_min)
     return (struct rk_bytes){.data = bytes, .size = common + size};
 }
 
-static void random_step(uint64_t index)
+/* Even seeds delete prefixes seldom, so that the tree grows three levels high; odd ones often, so
+ * that it is cut down time and again. */
+static void random_step(uint64_t index, bool is_often)
 {
     uint8_t bytes[KEY_MAX];
-    const uint64_t dice = rk_prng_below(&prng, 1000);
-    if (dice < 640) {
+    const uint64_t dice = rk_prng_below(&prng, 10000);
+    if (dice < 6800) {
         put(random_key(bytes, 1), index, rk_prng_below(&prng, 3));
-    } else if (dice < 990) {
-        delete (random_key(bytes, 1));
+    } else if (dice < (is_often ? 9900 : 9990)) {
+        delete_key(random_key(bytes, 1));
     } else {
-        delete_prefix(random_key(bytes, dice < 998 ? 1 : 0));
+        delete_prefix(random_key(bytes, dice < 9998 ? 1 : 0));
     }
 }
 
@@ -276,9 +278,9 @@ static void random_step(uint64_t index)
 START_TEST(random_changes_leave_what_a_sorted_array_holds)
 {
     rk_prng_seed(&prng, (uint64_t)_i);
-    for (uint64_t step = 1; step <= 6000; step++) {
+    for (uint64_t step = 1; step <= 8000; step++) {
         uint8_t bytes[KEY_MAX];
-        random_step(step);
+        random_step(step, _i % 2 == 1);
         check_prefix(map.root, model, random_key(bytes, 0));
         if (step % 101 == 0) {
             check_equal(map.root, model);
@@ -331,7 +333,7 @@ START_TEST(held_roots_stay_as_they_were)
     struct held held[HELD_MAX] = {0};
     rk_prng_seed(&prng, 1000 + (uint64_t)_i);
     for (uint64_t step = 1; step <= 4000; step++) {
-        random_step(step);
+        random_step(step, _i % 2 == 1);
         struct held *one = &held[rk_prng_below(&prng, HELD_MAX)];
         if (rk_prng_chance(&prng, 30)) {
             if (one->copy == NULL) {

@@ -7,6 +7,7 @@
 #include "base/heap.h"
 #include "base/prng.h"
 #include "statemachine/sm.h"
+#include "support/quick.h"
 #include "support/run.h"
 #include "support/sm_commands.h"
 
@@ -99,7 +100,7 @@ static struct model_key *model_find(struct model *of, const struct name *name)
 
 static void model_note_deletion(const struct name *name, bool is_prefix, raft_index index)
 {
-    ck_assert_uint_lt(model->deletions_count, DELETIONS_MAX);
+    quick_assert(model->deletions_count < DELETIONS_MAX);
     model->deletions[model->deletions_count++] =
         (struct deletion){.name = *name, .is_prefix = is_prefix, .index = index};
     model->kv_index = index;
@@ -162,7 +163,7 @@ static bool model_put(const struct name *name, const struct sm_command_put *put,
         return false;
     }
     if (key == NULL) {
-        ck_assert_uint_lt(model->keys_count, KEYS_MAX);
+        quick_assert(model->keys_count < KEYS_MAX);
         key = &model->keys[model->keys_count++];
         *key = (struct model_key){.name = *name, .create_index = index};
     } else if (key->flags == put->flags && key->value == put->value.data[0]) {
@@ -187,8 +188,8 @@ static void random_put(raft_index index, const struct name *name)
     const bool accepted = model_put(name, &put, index);
     const struct sm_result result = sm_do_put(sm, index, &put);
     key = model_find(model, name);
-    ck_assert_int_eq(result.accepted, accepted);
-    ck_assert_uint_eq(result.modify_index, key == NULL ? 0 : key->modify_index);
+    quick_assert(result.accepted == accepted);
+    quick_assert(result.modify_index == (key == NULL ? 0 : key->modify_index));
 }
 
 static void random_delete(raft_index index, const struct name *name)
@@ -198,7 +199,7 @@ static void random_delete(raft_index index, const struct name *name)
                                         .has_cas = rk_prng_chance(&prng, 300) != 0};
     command.cas = command.has_cas ? random_cas(key) : 0;
     const bool accepted = key == NULL || !command.has_cas || command.cas == key->modify_index;
-    ck_assert_int_eq(sm_do_delete(sm, index, &command).accepted, accepted);
+    quick_assert(sm_do_delete(sm, index, &command).accepted == accepted);
     if (key != NULL && accepted) {
         model_drop(key);
         model_note_deletion(name, false, index);
@@ -217,7 +218,7 @@ static void random_delete_prefix(raft_index index, const struct name *prefix)
     if (any) {
         model_note_deletion(prefix, true, index);
     }
-    ck_assert(sm_do_delete_prefix(sm, index, name_bytes(prefix)).accepted);
+    quick_assert(sm_do_delete_prefix(sm, index, name_bytes(prefix)).accepted);
 }
 
 /* Returns the deletion that the command would be, to tell which prefixes it may touch. */
@@ -240,12 +241,12 @@ static struct deletion random_command(raft_index index)
 static void check_key(const struct sm_root *root, const struct model_key *key)
 {
     struct sm_kv_entry entry;
-    ck_assert(sm_kv_get(root, name_bytes(&key->name), &entry));
-    ck_assert_uint_eq(entry.flags, key->flags);
-    ck_assert_uint_eq(entry.value.size, 1);
-    ck_assert_uint_eq(entry.value.data[0], key->value);
-    ck_assert_uint_eq(entry.create_index, key->create_index);
-    ck_assert_uint_eq(entry.modify_index, key->modify_index);
+    quick_assert(sm_kv_get(root, name_bytes(&key->name), &entry));
+    quick_assert(entry.flags == key->flags);
+    quick_assert(entry.value.size == 1);
+    quick_assert(entry.value.data[0] == key->value);
+    quick_assert(entry.create_index == key->create_index);
+    quick_assert(entry.modify_index == key->modify_index);
 }
 
 static void check_prefix(const struct sm_root *root, const struct model *expected,
@@ -253,9 +254,9 @@ static void check_prefix(const struct sm_root *root, const struct model *expecte
 {
     const raft_index index = model_prefix_index(expected, prefix);
     const raft_index kv_index = expected->kv_index == 0 ? 1 : expected->kv_index;
-    ck_assert_uint_eq(sm_kv_index_of_prefix(root, name_bytes(prefix)),
-                      index == 0 ? kv_index : index);
-    ck_assert_uint_eq(sm_kv_count(root, name_bytes(prefix)), model_count(expected, prefix));
+    quick_assert(sm_kv_index_of_prefix(root, name_bytes(prefix)) ==
+                 (index == 0 ? kv_index : index));
+    quick_assert(sm_kv_count(root, name_bytes(prefix)) == model_count(expected, prefix));
 }
 
 static void check_listing(const struct sm_root *root, const struct model *expected,
@@ -269,12 +270,12 @@ static void check_listing(const struct sm_root *root, const struct model *expect
     while (sm_kv_cursor_next(&cursor, &entry)) {
         struct name name = {.size = entry.key.size};
         memcpy(name.bytes, entry.key.data, entry.key.size);
-        ck_assert(begins_with(&name, prefix));
-        ck_assert(count == 0 || memcmp(previous.bytes, name.bytes, KEY_MAX) < 0);
+        quick_assert(begins_with(&name, prefix));
+        quick_assert(count == 0 || memcmp(previous.bytes, name.bytes, KEY_MAX) < 0);
         previous = name;
         count++;
     }
-    ck_assert_uint_eq(count, model_count(expected, prefix));
+    quick_assert(count == model_count(expected, prefix));
 }
 
 static void check_root(const struct sm_root *root, const struct model *expected)
@@ -287,7 +288,7 @@ static void check_root(const struct sm_root *root, const struct model *expected)
         check_prefix(root, expected, &prefix);
         check_listing(root, expected, &prefix);
     }
-    ck_assert_uint_eq(root->kv_index, expected->kv_index);
+    quick_assert(root->kv_index == expected->kv_index);
 }
 
 /* --- tests --- */
@@ -379,10 +380,10 @@ START_TEST(prefix_indexes_never_fall_nor_move_on_unrelated_writes)
         const struct sm_root root = sm_publish(sm);
         for (uint32_t i = 0; i < QUERIES; i++) {
             const raft_index now = sm_kv_index_of_prefix(&root, name_bytes(&queries[i]));
-            ck_assert_uint_ge(now, 1);
-            ck_assert_uint_ge(now, indexes[i]);
+            quick_assert(now >= 1);
+            quick_assert(now >= indexes[i]);
             if (was_there[i] && !deletion_touches(&command, &queries[i])) {
-                ck_assert_uint_eq(now, indexes[i]);
+                quick_assert(now == indexes[i]);
             }
             indexes[i] = now;
         }
