@@ -147,6 +147,7 @@ struct disk_thread *disk_thread_start(struct log_store *store, struct data_dir *
     disk->results = rk_queue_new(DISK_JOBS_MAX, sizeof(struct disk_job *));
     const int failed = pthread_create(&disk->thread, NULL, disk_main, disk);
     RK_ASSERT(failed == 0);
+    (void)pthread_setname_np(disk->thread, "rk-disk");
     return disk;
 }
 

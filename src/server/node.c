@@ -141,13 +141,28 @@ static void release_early(struct node *node)
     }
 }
 
+/* The peer side costs a system call even when nothing waits there: it is turned when its
+ * descriptor says so, at its deadline, and when something was just handed to it. */
+static void run_peer_side(struct node *node)
+{
+    if (node->is_server_ready || node->has_answered ||
+        http_server_deadline_ms(node->peer_server, node->now_ms) <= node->now_ms) {
+        node->is_server_ready = false;
+        node->has_answered = false;
+        http_server_run(node->peer_server, node->now_ms);
+    }
+    if (node->is_link_ready || link_deadline_ms(node->link) <= node->now_ms) {
+        node->is_link_ready = false;
+        link_run(node->link, node->now_ms);
+    }
+}
+
 static void turn(struct node *node)
 {
     node->now_ms = rk_monotonic_ms();
     take_results(node);
     accept_peers(node);
-    http_server_run(node->peer_server, node->now_ms);
-    link_run(node->link, node->now_ms);
+    run_peer_side(node);
     node->now_ms = rk_monotonic_ms();
     take_requests(node);
     step_deadline(node);
@@ -163,8 +178,7 @@ static void turn(struct node *node)
     look_at_space(node);
     node_view_update(node);
     node_flush_done(node);
-    http_server_run(node->peer_server, node->now_ms);
-    link_run(node->link, node->now_ms);
+    run_peer_side(node);
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)
@@ -264,6 +278,13 @@ static bool stop_turn(struct node *node)
     return false;
 }
 
+static void note_ready(struct node *node, int fd)
+{
+    node->is_peer_waiting = node->is_peer_waiting || fd == http_listener_fd(node->peer_listener);
+    node->is_server_ready = node->is_server_ready || fd == http_server_fd(node->peer_server);
+    node->is_link_ready = node->is_link_ready || fd == link_fd(node->link);
+}
+
 static void *node_main(void *context)
 {
     struct node *node = context;
@@ -273,8 +294,7 @@ static void *node_main(void *context)
         const int count = epoll_wait(node->epoll, events, EVENTS_MAX, wait_ms(node));
         RK_ASSERT(count >= 0 || errno == EINTR);
         for (int i = 0; i < count; i++) {
-            node->is_peer_waiting =
-                node->is_peer_waiting || events[i].data.fd == http_listener_fd(node->peer_listener);
+            note_ready(node, events[i].data.fd);
         }
         turn(node);
     } while (!stop_turn(node));
@@ -371,6 +391,7 @@ enum rk_status node_start(const struct node_start_options *start, struct node **
     node_view_update(node);
     const int failed = pthread_create(&node->thread, NULL, node_main, node);
     RK_ASSERT(failed == 0);
+    (void)pthread_setname_np(node->thread, "rk-node");
     *ret = node;
     return RK_OK;
 }

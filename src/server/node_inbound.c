@@ -25,6 +25,7 @@ static void answer(struct node *node, struct http_exchange *exchange, uint32_t h
 
     *made = (struct peer_answer){.http_status = http_status, .body = *body};
     rk_buf_init(body, body->size_max);
+    node->has_answered = true;
     http_server_complete(node->peer_server, exchange, made);
 }
 

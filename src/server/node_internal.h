@@ -212,6 +212,9 @@ struct node {
     /* the loop */
     int epoll;
     bool is_peer_waiting; /* at the listener */
+    bool is_server_ready;
+    bool is_link_ready;
+    bool has_answered; /* answers wait for the peer server's turn */
     pthread_t thread;
     _Atomic uint64_t stop_by_ms; /* 0: running */
     bool is_handing_over;
