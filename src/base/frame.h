@@ -26,8 +26,8 @@
 
 enum {
     RK_FRAME_HEADER_SIZE = 32,
-    RK_FRAME_PREFIX_SIZE = 4,  /* of the payload, before the body */
-    RK_FRAME_CHECK_SIZE = 4,   /* of the payload, after the body */
+    RK_FRAME_PREFIX_SIZE = 4, /* of the payload, before the body */
+    RK_FRAME_CHECK_SIZE = 4,  /* of the payload, after the body */
     RK_FRAME_PAYLOAD_SIZE_MIN = RK_FRAME_PREFIX_SIZE + RK_FRAME_CHECK_SIZE,
     RK_FRAME_VERSION = 1,
 };

@@ -17,6 +17,6 @@ void *rk_heap_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *rk_heap_zalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *rk_heap_realloc(void *memory, size_t size) __attribute__((returns_nonnull));
 char *rk_heap_text(const char *text) __attribute__((malloc, returns_nonnull)); /* a copy */
-void rk_heap_free(void *memory); /* NULL is allowed */
+void rk_heap_free(void *memory);                                               /* NULL is allowed */
 
 #endif

@@ -17,7 +17,7 @@ enum { RK_JSON_DEPTH_MAX = 16 };
 struct rk_json {
     struct rk_buf *buf; /* borrowed */
     uint32_t depth;
-    bool pretty;                          /* four spaces, a newline at the end of the document */
+    bool pretty;                            /* four spaces, a newline at the end of the document */
     bool has_member[RK_JSON_DEPTH_MAX + 1]; /* a comma goes before the next member */
     bool after_name;
 };

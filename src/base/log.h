@@ -49,12 +49,12 @@ void rk_log_write(enum rk_log_level level, const char *subsystem, const char *ev
 #define RK_END ((struct rk_log_field){.kind = RK_LOG_KIND_END})
 
 /* The last argument is RK_END. */
-#define rk_log(level, subsystem, event, ...)                                  \
-    do {                                                                      \
-        if (rk_log_wants(level)) {                                            \
-            rk_log_write((level), (subsystem), (event),                       \
-                         (const struct rk_log_field[]){__VA_ARGS__});         \
-        }                                                                     \
+#define rk_log(level, subsystem, event, ...)                          \
+    do {                                                              \
+        if (rk_log_wants(level)) {                                    \
+            rk_log_write((level), (subsystem), (event),               \
+                         (const struct rk_log_field[]){__VA_ARGS__}); \
+        }                                                             \
     } while (0)
 
 #endif

@@ -21,8 +21,7 @@ struct rk_queue *rk_queue_new(uint32_t capacity, size_t item_size);
 void rk_queue_free(struct rk_queue *queue); /* NULL is allowed; items left are dropped */
 
 /* Errors: RK_BUSY (full); nothing was then taken. `count` items or none. */
-RK_MUST_USE enum rk_status rk_queue_push(struct rk_queue *queue, const void *items,
-                                         uint32_t count);
+RK_MUST_USE enum rk_status rk_queue_push(struct rk_queue *queue, const void *items, uint32_t count);
 
 /* Moves up to `max` items to `items`; returns how many. The eventfd is cleared when the queue
  * becomes empty. */
@@ -31,7 +30,7 @@ uint32_t rk_queue_pop(struct rk_queue *queue, void *items, uint32_t max);
 /* Like rk_queue_pop(), but waits up to `timeout_ms` for the first item. */
 uint32_t rk_queue_pop_wait(struct rk_queue *queue, void *items, uint32_t max, uint32_t timeout_ms);
 
-int rk_queue_fd(const struct rk_queue *queue);      /* readable while not empty */
+int rk_queue_fd(const struct rk_queue *queue);         /* readable while not empty */
 uint32_t rk_queue_count(const struct rk_queue *queue); /* a moment's value: metrics */
 
 #endif

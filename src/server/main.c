@@ -22,5 +22,7 @@ int main(int argc, char **argv)
         (void)printf("raftkvd %s\n", PACKAGE_VERSION);
         return EXIT_SUCCESS;
     }
-    return lifecycle_run(&options);
+    const int result = lifecycle_run(&options);
+    options_dev_remove(&options);
+    return result;
 }

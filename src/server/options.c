@@ -1,6 +1,7 @@
 #include "server/options.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -364,6 +365,25 @@ static enum rk_status dev_directory_make(const struct loading *loading)
         return refuse(loading, "--dev", "data-dir", path, strerror(errno));
     }
     return RK_OK;
+}
+
+static int entry_remove(const char *path, const struct stat *status, int type, struct FTW *at)
+{
+    (void)status;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+void options_dev_remove(const struct options *options)
+{
+    enum { DESCRIPTORS_MAX = 16 };
+
+    if (options->dev && nftw(options->data_dir, entry_remove, DESCRIPTORS_MAX,
+                             FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0) {
+        rk_log(RK_LOG_WARN, "options", "dev_directory_left", RK_TEXT("path", options->data_dir),
+               RK_END);
+    }
 }
 
 static enum rk_status sources_apply(const struct loading *loading)

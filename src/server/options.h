@@ -72,6 +72,9 @@ struct options {
 RK_MUST_USE enum rk_status options_load(int argc, char **argv, struct options *ret, char *message,
                                         size_t message_size);
 
+/* Removes the throw-away data directory of --dev with all in it; without --dev it does nothing. */
+void options_dev_remove(const struct options *options);
+
 /* Applies the text of a configuration file onto *ret, which holds options already (options_load()
  * starts with the defaults). `name` stands for the file in messages.
  * Errors: as options_load(). */

@@ -511,6 +511,39 @@ START_TEST(dev_makes_an_empty_private_directory)
 }
 END_TEST
 
+START_TEST(dev_directory_goes_with_all_in_it)
+{
+    char parent[] = "/tmp/options-dev-XXXXXX";
+    char path[OPTIONS_PATH_SIZE + 32];
+    ck_assert_ptr_nonnull(mkdtemp(parent));
+    setenv("TMPDIR", parent, 1);
+    ck_assert_int_eq(LOAD_NAMED("--dev"), RK_OK);
+    snprintf(path, sizeof(path), "%s/snapshots", options.data_dir);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/snapshots/1", options.data_dir);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fclose(file), 0);
+
+    options_dev_remove(&options);
+
+    ck_assert_int_eq(rmdir(parent), 0);
+}
+END_TEST
+
+/* Only what --dev made may be removed. */
+START_TEST(configured_data_directory_is_never_removed)
+{
+    char path[] = "/tmp/options-data-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(path));
+    ck_assert_int_eq(LOAD_NAMED("--data-dir", path), RK_OK);
+
+    options_dev_remove(&options);
+
+    ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
+
 /* One clear line, exit 1, nothing changed on disk (design.md 1). */
 START_TEST(dev_with_a_bad_value_makes_no_directory)
 {
@@ -584,6 +617,8 @@ static void accepting_tests_add(TCase *tcase)
     tcase_add_test(tcase, empty_variable_counts_as_not_set);
     tcase_add_test(tcase, key_of_a_later_version_takes_its_default_in_any_unit);
     tcase_add_test(tcase, dev_makes_an_empty_private_directory);
+    tcase_add_test(tcase, dev_directory_goes_with_all_in_it);
+    tcase_add_test(tcase, configured_data_directory_is_never_removed);
     tcase_add_test(tcase, help_and_version_are_seen_before_anything_is_made);
     tcase_add_test(tcase, help_names_every_key_and_its_default);
     tcase_add_test(tcase, shipped_file_is_accepted_with_every_key_set);
