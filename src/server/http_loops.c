@@ -268,6 +268,9 @@ static bool loop_start(struct loop *loop)
     (void)pthread_sigmask(SIG_SETMASK, &all, &saved);
     loop->is_running = pthread_create(&loop->thread, NULL, loop_main, loop) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    if (loop->is_running) {
+        (void)pthread_setname_np(loop->thread, "rk-http");
+    }
     return loop->is_running;
 }
 
