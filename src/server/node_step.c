@@ -100,6 +100,41 @@ static void write_entry(struct node *node, struct disk_job *job, uint32_t i, str
     }
 }
 
+/* The entry before the first that goes, as the append that ends the old suffix names it, and its
+ * chain. That the own log agrees up to there is what made the core take the append. */
+static struct raft_entry_id agreed_entry(const struct node *node, raft_index index,
+                                         uint64_t *ret_chain)
+{
+    const struct raft_append_request *append = &node->decoded->message.append_request;
+
+    RK_ASSERT(index >= append->previous.index);
+    *ret_chain = node->decoded->extra.previous_chain;
+    if (index == append->previous.index) {
+        return append->previous;
+    }
+    const struct raft_entry *entry = &append->entries[index - append->previous.index - 1];
+    struct rk_frame frame;
+    uint32_t size = 0;
+    const enum rk_status status = rk_frame_read(entry->frame, &frame, &size);
+    RK_ASSERT(status == RK_OK && entry->id.index == index); /* the decoder has looked */
+    *ret_chain = frame.chain;
+    return entry->id;
+}
+
+/* What the tail never held, because the log had it before this start and it was never committed,
+ * goes from the disk alone, and the tail goes on from the entry before. */
+static void truncate_tail(struct node *node, raft_index from)
+{
+    if (from >= node->tail.first) {
+        tail_truncate(&node->tail, from);
+        return;
+    }
+    uint64_t chain = 0;
+    const struct raft_entry_id last = agreed_entry(node, from - 1, &chain);
+    tail_done(&node->tail);
+    tail_init(&node->tail, last, chain);
+}
+
 static void perform_write(struct node *node, bool is_own)
 {
     const struct raft_write *write = &node->outputs->write;
@@ -107,7 +142,7 @@ static void perform_write(struct node *node, bool is_own)
     const uint32_t count = write->entries_count;
 
     if (write->truncate_from != 0) {
-        tail_truncate(&node->tail, write->truncate_from);
+        truncate_tail(node, write->truncate_from);
         node_truncate_pending(node, write->truncate_from);
         node_membership_truncated(node, write->truncate_from);
     }

@@ -50,8 +50,9 @@ bool tail_chain(const struct tail *tail, raft_index index, uint64_t *ret);
 /* Appends the entry last + 1; refers to its block once more. */
 void tail_append(struct tail *tail, const struct tail_entry *entry);
 
-/* Drops entries >= index. index >= first (asserted): what is not held any more is applied, and
- * what is applied is never truncated. */
+/* Drops entries >= index. index >= first (asserted): what was held and is not any more is applied,
+ * and what is applied is never truncated. What was never held, being older than this start, may be
+ * truncated: the caller then begins anew with tail_init(). */
 void tail_truncate(struct tail *tail, raft_index index);
 
 /* Drops entries up to `index` from the front while more than TAIL_BYTES_KEPT is held. */
