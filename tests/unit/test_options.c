@@ -52,6 +52,15 @@ static void file_write(const char *text)
     ck_assert_int_eq(fclose(file), 0);
 }
 
+/* A template for mkstemp() and mkdtemp(), where the run keeps its files. */
+static void template_make(char *ret, size_t size)
+{
+    const char *parent = getenv("TMPDIR");
+
+    snprintf(ret, size, "%.40s/options-XXXXXX",
+             parent != NULL && strlen(parent) <= 40 ? parent : "/tmp");
+}
+
 static void setup(void)
 {
     uint32_t count = 0;
@@ -66,9 +75,7 @@ static void setup(void)
         unsetenv(name);
     }
     unsetenv("RAFTKV_CONFIG");
-    const char *parent = getenv("TMPDIR");
-    snprintf(file_name, sizeof(file_name), "%.40s/options-XXXXXX",
-             parent != NULL && strlen(parent) <= 40 ? parent : "/tmp");
+    template_make(file_name, sizeof(file_name));
     const int file = mkstemp(file_name);
     ck_assert_int_ge(file, 0);
     close(file);
@@ -495,7 +502,8 @@ END_TEST
 
 START_TEST(dev_makes_an_empty_private_directory)
 {
-    char parent[] = "/tmp/options-dev-XXXXXX";
+    char parent[64];
+    template_make(parent, sizeof(parent));
     ck_assert_ptr_nonnull(mkdtemp(parent));
     setenv("TMPDIR", parent, 1);
     struct stat status;
@@ -513,7 +521,8 @@ END_TEST
 
 START_TEST(dev_directory_goes_with_all_in_it)
 {
-    char parent[] = "/tmp/options-dev-XXXXXX";
+    char parent[64];
+    template_make(parent, sizeof(parent));
     char path[OPTIONS_PATH_SIZE + 32];
     ck_assert_ptr_nonnull(mkdtemp(parent));
     setenv("TMPDIR", parent, 1);
@@ -534,7 +543,8 @@ END_TEST
 /* Only what --dev made may be removed. */
 START_TEST(configured_data_directory_is_never_removed)
 {
-    char path[] = "/tmp/options-data-XXXXXX";
+    char path[64];
+    template_make(path, sizeof(path));
     ck_assert_ptr_nonnull(mkdtemp(path));
     ck_assert_int_eq(LOAD_NAMED("--data-dir", path), RK_OK);
 
@@ -547,7 +557,8 @@ END_TEST
 /* One clear line, exit 1, nothing changed on disk (design.md 1). */
 START_TEST(dev_with_a_bad_value_makes_no_directory)
 {
-    char parent[] = "/tmp/options-dev-XXXXXX";
+    char parent[64];
+    template_make(parent, sizeof(parent));
     ck_assert_ptr_nonnull(mkdtemp(parent));
     setenv("TMPDIR", parent, 1);
 
