@@ -10,21 +10,9 @@ cd "$(dirname "$0")/.."
 
 started=$(date +%s)
 scripts/bootstrap.sh
-if [ ! -x configure ] || [ ! -f Makefile.in ] || [ -n "$(find configure.ac -newer configure)" ]; then
-    say "autoreconf"
-    autoreconf -fi
-fi
-mkdir -p build
+tree_build
 cd build
-if [ ! -f Makefile ] || [ "${CONFIGURE_FLAGS:-}" != "$(cat .configure-flags 2>/dev/null)" ]; then
-    say "configure ${CONFIGURE_FLAGS:-}"
-    # shellcheck disable=SC2086 # a list of flags
-    ../configure -q ${CONFIGURE_FLAGS:-}
-    printf '%s' "${CONFIGURE_FLAGS:-}" >.configure-flags
-fi
 jobs=$(cores)
-say "build"
-quietly build.log make -s -j"$jobs" all
 
 failed_stage=0
 tests_forget .

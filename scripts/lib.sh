@@ -36,6 +36,27 @@ packages_missing() {
     done
 }
 
+# From the top of the tree: configures in build/ where that is needed, with CONFIGURE_FLAGS, and
+# builds all there.
+tree_build() {
+    if [ ! -x configure ] || [ ! -f Makefile.in ] || [ -n "$(find configure.ac -newer configure)" ]; then
+        say "autoreconf"
+        autoreconf -fi
+    fi
+    mkdir -p build
+    (
+        cd build || exit 1
+        if [ ! -f Makefile ] || [ "${CONFIGURE_FLAGS:-}" != "$(cat .configure-flags 2>/dev/null)" ]; then
+            say "configure ${CONFIGURE_FLAGS:-}"
+            # shellcheck disable=SC2086 # a list of flags
+            ../configure -q ${CONFIGURE_FLAGS:-}
+            printf '%s' "${CONFIGURE_FLAGS:-}" >.configure-flags
+        fi
+        say "build"
+        quietly build.log make -s -j"$(cores)" all
+    )
+}
+
 # make check leaves NAME.trs for each test, and NAME.log.tap for each Check program. Prints
 # "PASSED FAILED SKIPPED": functions of Check programs, and scripts as one each.
 tests_count() {
