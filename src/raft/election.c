@@ -17,10 +17,16 @@ void raft_election_heard(struct raft *raft, raft_node_id leader)
     raft->election_deadline_ms = raft->now_ms + raft->election_timeout_ms;
 }
 
-/* A leader begins its term with an entry, so one that could not take an entry may not stand. */
+/* A voter of the configuration in force; and while that is not known to be committed, one of the
+ * former too: if it alone holds the entry that removes it, nobody else can win (4.2.2, Figure 4.6).
+ * A leader begins its term with an entry, so one that could not take an entry may not stand. */
 bool raft_election_may_stand(const struct raft *raft)
 {
-    return config_is_voter(&raft->configs.now, raft->options.id) && trail_room(&raft->trail) > 0;
+    const struct config_log *configs = &raft->configs;
+    const raft_node_id id = raft->options.id;
+    const bool is_needed =
+        configs->index > raft->commit_index && config_is_voter(&configs->former, id);
+    return (config_is_voter(&configs->now, id) || is_needed) && trail_room(&raft->trail) > 0;
 }
 
 /* ---- the campaign ---- */
@@ -29,8 +35,7 @@ static uint64_t vote_value(const void *context, raft_node_id voter)
 {
     const struct raft *raft = context;
     if (voter == raft->options.id) {
-        /* The own vote is a vote like others: it counts once it is durable (pitfall 2). */
-        return raft->role == RAFT_PRE_CANDIDATE || raft->writes.persisted >= raft->campaign_write;
+        return 1;
     }
     for (uint32_t i = 0; i < raft->peers_count; i++) {
         if (raft->peers[i].id == voter) {
@@ -86,6 +91,9 @@ void raft_election_tally(struct raft *raft)
 {
     if (raft->role != RAFT_PRE_CANDIDATE && raft->role != RAFT_CANDIDATE) {
         return;
+    }
+    if (raft->role == RAFT_CANDIDATE && raft->writes.persisted < raft->campaign_write) {
+        return; /* the own vote counts, and may be used, once it is durable (pitfall 2) */
     }
     if (quorum_reached(&raft->configs.now, vote_value, raft) == 0) {
         return;

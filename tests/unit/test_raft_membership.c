@@ -313,6 +313,32 @@ START_TEST(pitfall_84_a_removed_leader_does_not_count_itself_and_then_steps_down
 }
 END_TEST
 
+/* 4.2.2: "A server that is not part of its own latest configuration should still start new
+ * elections, as it might still be needed until the C_new entry is committed (as in Figure 4.6)", and
+ * "it does not count its own vote in elections". Found by the simulator, seed 430. */
+START_TEST(a_server_that_alone_holds_its_removal_may_still_win)
+{
+    ck_assert_int_eq(cluster_propose_config(cluster, 1, &without_self_joint), RK_OK);
+    cluster_persist(cluster, 1);
+    accept(2, 2);
+    accept(3, 2);
+    ck_assert_int_eq(cluster_propose_config(cluster, 1, &without_self), RK_OK);
+    cluster_persist(cluster, 1);
+    cluster_crash(cluster, 1);
+    cluster_start(cluster, 1);
+    clear_flight();
+    cluster_await_deadline(cluster, 1);
+    ck_assert_int_eq(view().role, RAFT_PRE_CANDIDATE);
+    grant(2);
+    ck_assert_int_eq(view().role, RAFT_PRE_CANDIDATE); /* one of two: its own does not count */
+    grant(3);
+    ck_assert_int_eq(view().role, RAFT_CANDIDATE);
+    cluster_persist(cluster, 1);
+    clear_flight();
+    ck_assert_int_eq(view().role, RAFT_CANDIDATE);
+}
+END_TEST
+
 /* Pitfall 85 (4.1): who sends is not asked of the own, perhaps old, configuration. */
 START_TEST(pitfall_85_messages_from_outside_the_configuration_are_processed)
 {
@@ -370,6 +396,7 @@ int main(void)
     tcase_add_test(tcase, pitfall_79_a_joint_configuration_elects_by_both_halves);
     tcase_add_test(tcase, learners_do_not_count);
     tcase_add_test(tcase, pitfall_84_a_removed_leader_does_not_count_itself_and_then_steps_down);
+    tcase_add_test(tcase, a_server_that_alone_holds_its_removal_may_still_win);
     tcase_add_test(tcase, pitfall_85_messages_from_outside_the_configuration_are_processed);
     tcase_add_test(tcase, pitfall_88_a_single_voter_commits_only_what_is_durable);
     return run_suite("raft_membership", tcase);
