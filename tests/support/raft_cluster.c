@@ -247,7 +247,7 @@ static void take_write(struct cluster *cluster, struct cluster_node *node)
                                     .hard_state = from->hard_state,
                                     .truncate_from = from->truncate_from,
                                     .entries_count = from->entries_count};
-    write->due_ms = cluster->now_ms +
+    write->due_ms = cluster->now_ms + node->slow_ms +
                     draw(cluster, cluster->options.persist_ms_min, cluster->options.persist_ms_max);
     if (from->truncate_from != 0 && cluster->options.hooks.truncated != NULL) {
         cluster->options.hooks.truncated(cluster->options.hooks.context, cluster, node,
@@ -502,6 +502,15 @@ static void due_offer(struct due *due, uint64_t ms, enum due_kind kind, uint32_t
     }
 }
 
+/* Nothing of a paused node runs before it goes on; a member that a test made up never pauses. */
+static uint64_t when(const struct cluster *cluster, raft_node_id id, uint64_t ms)
+{
+    if (id > cluster->nodes_count || ms > cluster->nodes[id - 1].paused_until_ms) {
+        return ms;
+    }
+    return cluster->nodes[id - 1].paused_until_ms;
+}
+
 /* What falls due first; in the same millisecond the disk goes before the network, and the network
  * before the clocks. */
 static struct due next_due(struct cluster *cluster)
@@ -509,15 +518,17 @@ static struct due next_due(struct cluster *cluster)
     struct due due = {.ms = UINT64_MAX};
     for (uint32_t i = 0; i < cluster->nodes_count && !cluster->options.is_disk_manual; i++) {
         if (cluster->nodes[i].is_up && cluster->nodes[i].writes_count > 0) {
-            due_offer(&due, cluster->nodes[i].writes[0].due_ms, DUE_PERSIST, i);
+            const uint64_t ms = when(cluster, i + 1, cluster->nodes[i].writes[0].due_ms);
+            due_offer(&due, ms, DUE_PERSIST, i);
         }
     }
     for (uint32_t i = 0; i < cluster->flights_count && !cluster->options.is_network_manual; i++) {
-        due_offer(&due, cluster->flights[i].due_ms, DUE_DELIVER, i);
+        const struct cluster_flight *flight = &cluster->flights[i];
+        due_offer(&due, when(cluster, flight->message.to, flight->due_ms), DUE_DELIVER, i);
     }
     for (uint32_t i = 0; i < cluster->nodes_count; i++) {
         if (cluster->nodes[i].is_up) {
-            due_offer(&due, cluster->nodes[i].deadline_ms, DUE_DEADLINE, i);
+            due_offer(&due, when(cluster, i + 1, cluster->nodes[i].deadline_ms), DUE_DEADLINE, i);
         }
     }
     return due;

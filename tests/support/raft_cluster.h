@@ -72,6 +72,9 @@ struct cluster_node {
     uint32_t held_count;
     struct raft_message held[CLUSTER_HELD_MAX];
 
+    uint32_t slow_ms;         /* its disk takes this much longer for each write */
+    uint64_t paused_until_ms; /* the process stands still: nothing of it runs before */
+
     raft_index applied;
     uint64_t deadline_ms;
     uint32_t reads_count; /* confirmed in this life */
