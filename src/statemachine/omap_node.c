@@ -142,20 +142,13 @@ static int node_compare_skipped(const struct omap_node *node, struct rk_bytes ke
     return omap_bytes_compare(start, skipped);
 }
 
-/* First slot whose key is >= `key`, or count. */
-static uint32_t node_lower_bound(const struct omap_node *node, struct rk_bytes key, bool *found)
+/* First slot from `low` on whose key is >= `key`, or count, by what comes behind `skip`. */
+static uint32_t node_search(const struct omap_node *node, struct rk_bytes key, uint32_t low,
+                            bool *found)
 {
-    uint32_t low = keys_first(node);
+    const uint64_t hint = hint_of(key, node->skip);
     uint32_t high = node->count;
     *found = false;
-    if (low >= high) {
-        return high;
-    }
-    const int skipped = node->skip == 0 ? 0 : node_compare_skipped(node, key);
-    if (skipped != 0) {
-        return skipped < 0 ? low : high;
-    }
-    const uint64_t hint = hint_of(key, node->skip);
     while (low < high) {
         const uint32_t middle = (low + high) / 2;
         int order = (node->hints[middle] > hint) - (node->hints[middle] < hint);
@@ -173,6 +166,31 @@ static uint32_t node_lower_bound(const struct omap_node *node, struct rk_bytes k
         }
     }
     return low;
+}
+
+/* First slot whose key is >= `key`, or count. */
+static uint32_t node_lower_bound(const struct omap_node *node, struct rk_bytes key, bool *found)
+{
+    const uint32_t first = keys_first(node);
+    *found = false;
+    if (first >= node->count) {
+        return node->count;
+    }
+    const int skipped = node->skip == 0 ? 0 : node_compare_skipped(node, key);
+    if (skipped != 0) {
+        return skipped < 0 ? first : node->count;
+    }
+    return node_search(node, key, first, found);
+}
+
+/* Where a key stands is of no interest here, so the bytes in common are not looked at: a key that
+ * differs in them differs from every item that the search compares it with. */
+const struct omap_item *omap_leaf_find(const struct omap_node *leaf, struct rk_bytes key)
+{
+    RK_ASSERT(leaf->level == 0);
+    bool found;
+    const uint32_t slot = node_search(leaf, key, 0, &found);
+    return found ? leaf->keys[slot] : NULL;
 }
 
 uint32_t omap_leaf_slot(const struct omap_node *leaf, struct rk_bytes key, bool *found)

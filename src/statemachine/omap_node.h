@@ -80,6 +80,8 @@ const struct omap_branch *omap_branch_read(const struct omap_node *node); /* the
 void omap_node_sum(const struct omap_node *node, struct omap_total *ret);
 void omap_total_add(struct omap_total *total, const struct omap_total *more);
 
+/* NULL: the leaf has no such key. */
+const struct omap_item *omap_leaf_find(const struct omap_node *leaf, struct rk_bytes key);
 /* First slot of a leaf whose key is >= `key`, or count. */
 uint32_t omap_leaf_slot(const struct omap_node *leaf, struct rk_bytes key, bool *found);
 /* Slot of the child whose range holds `key`. */

@@ -13,9 +13,7 @@ const struct omap_item *omap_find(const struct omap_node *root, struct rk_bytes 
     while (node->level > 0) {
         node = omap_branch_read(node)->children[omap_branch_slot(node, key)];
     }
-    bool found;
-    const uint32_t slot = omap_leaf_slot(node, key, &found);
-    return found ? node->keys[slot] : NULL;
+    return omap_leaf_find(node, key);
 }
 
 struct omap_total omap_total(const struct omap_node *root)
