@@ -16,7 +16,7 @@ KVLOAD=$RK_BUILD/tests/integration/kvload
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/raftkv-it-XXXXXX") || exit 1
 MAIN_PID=$BASHPID
 COUNT=0 INITIAL='' FLAGS=()
-declare -A PID=() CLIENT=() PEER=() EXTRA=()
+declare -A PID=() CLIENT=() PEER=() EXTRA=() WRAP=()
 CHILDREN=() # processes other than nodes
 MOUNTS=()
 
@@ -102,6 +102,7 @@ at_end() {
         done
         status=1
     fi
+    ! declare -F test_end >/dev/null || test_end
     for mount in "${MOUNTS[@]}"; do
         umount -l "$mount" 2>/dev/null
     done
@@ -159,7 +160,8 @@ cluster_new() {
     done
 }
 
-# The flags of node I, one a line; EXTRA[I] (words) goes last.
+# The flags of node I, one a line; EXTRA[I] (words) goes last. WRAP[I] (words) stands before the
+# program.
 node_flags() {
     printf '%s\n' --node-id "n$1" --data-dir "$WORK/d$1" --client-listen "${CLIENT[$1]}" \
         --peer-listen "${PEER[$1]}" --initial-cluster "$INITIAL" "${FLAGS[@]}"
@@ -170,7 +172,8 @@ node_flags() {
 node_start() {
     local flags
     mapfile -t flags < <(node_flags "$1")
-    "$RAFTKVD" "${flags[@]}" >>"$WORK/n$1.log" 2>&1 {PAUSE_FD}>&- &
+    # shellcheck disable=SC2086 # words
+    ${WRAP[$1]:-} "$RAFTKVD" "${flags[@]}" >>"$WORK/n$1.log" 2>&1 {PAUSE_FD}>&- &
     PID[$1]=$!
 }
 
@@ -304,6 +307,10 @@ node_field() {
 
 node_is_ready() {
     [ "$(curl -s --noproxy '*' -m 2 -o /dev/null -w '%{http_code}' "$(url "$1")/readyz")" = 200 ]
+}
+
+answers_health() {
+    [ "$(curl -s --noproxy '*' -m 2 -o /dev/null -w '%{http_code}' "$(url "$1")/healthz")" = 200 ]
 }
 
 # Sets LEADER to the number of the running node that leads and could serve a read now.
