@@ -34,7 +34,8 @@ struct raft_options {
     uint32_t inflight_max;          /* appends under way to one peer, 1 .. RAFT_INFLIGHT_MAX */
     bool pre_vote;                  /* 9.6; off only in the simulator */
     bool check_quorum;              /* 6.2: a leader that hears from no quorum steps down; and
-                                       4.2.3: voters that hear from a leader refuse to vote */
+                                       4.2.3: voters that hear from a leader refuse to vote, as
+                                       one that knows a term does for T after its start */
 };
 
 /* What the disk gave back at start; borrowed for raft_init(). */
@@ -107,10 +108,11 @@ struct raft_outputs {
     uint64_t deadline_ms; /* 5. send RAFT_EVENT_DEADLINE at this time */
 };
 
-/* Errors: RK_NOT_LEADER (proposal, read, transfer: nothing was appended), RK_BUSY (proposal: the
- * log cannot take it now, a transfer or a configuration change is under way; read: too many
- * wait; nothing was appended), RK_INVALID (a configuration that may not follow the current one,
- * a transfer to one who may not lead). Outputs are valid in every case. A message never fails:
+/* Errors: RK_NOT_LEADER (proposal, read, transfer: nothing was appended), RK_BUSY (proposal: a
+ * transfer is under way; or it holds a configuration while another is uncommitted, before the term
+ * has committed, or two of them; read: too many wait; transfer: one to another node is under way;
+ * nothing was appended), RK_INVALID (a configuration that may not follow the current one, a
+ * transfer to one who may not lead). Outputs are valid in every case. A message never fails:
  * what is stale or unknown is answered or dropped. On leaving leadership all unconfirmed reads
  * are forgotten: the node sees the role change and fails them. */
 RK_MUST_USE enum rk_status raft_step(struct raft *raft, const struct raft_event *event,

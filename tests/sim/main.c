@@ -1,6 +1,6 @@
 /* raftkv-sim -- runs the simulator.
  *
- *   raftkv-sim [--seed N] [--runs M] [--trace]     seeds N .. N + M - 1; default 1, 200
+ *   raftkv-sim [--seed N] [--runs M] [--trace]     seeds N .. N + M - 1; default 1, 400
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ static void print_counts(const struct sim_counts *counts)
 int main(int argc, char **argv)
 {
     uint64_t seed = 1;
-    uint64_t runs = 200;
+    uint64_t runs = 400;
     bool is_traced = false;
     struct sim_counts counts = {0};
 

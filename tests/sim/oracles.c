@@ -137,6 +137,28 @@ static void check_commit(struct sim *sim, struct cluster_node *node)
 
 /* ---- O7: leaders ---- */
 
+static bool has_majority_of_votes(struct sim *sim, struct cluster_node *node,
+                                  const raft_node_id *voters, uint32_t count)
+{
+    const raft_term term = raft_view(node->raft).hard_state.term;
+    uint32_t votes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        votes += voters[i] == node->id || sim->nodes[voters[i] - 1].votes[term] == node->id;
+    }
+    return 2 * votes > count;
+}
+
+/* By the ledger of votes that left their voters. */
+static void check_votes(struct sim *sim, struct cluster_node *node)
+{
+    const struct raft_config *config = raft_view(node->raft).config;
+    if (!has_majority_of_votes(sim, node, config->voters, config->voters_count) ||
+        (config->old_voters_count > 0 &&
+         !has_majority_of_votes(sim, node, config->old_voters, config->old_voters_count))) {
+        sim_fail(sim, "O7: elected without the votes of a quorum", node->id);
+    }
+}
+
 static void check_leader(struct sim *sim, struct cluster_node *node)
 {
     const struct raft_view view = raft_view(node->raft);
@@ -154,6 +176,7 @@ static void check_leader(struct sim *sim, struct cluster_node *node)
         sim_fail(sim, "O7: a second leader in a term (Election Safety)", node->id);
     }
     *leader = node->id;
+    check_votes(sim, node);
     sim->counts->elections++;
     for (uint32_t i = 0; i < sim->committed->count; i++) {
         if (sim->commit_terms[i] < view.hard_state.term &&

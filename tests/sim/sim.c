@@ -39,6 +39,19 @@ static raft_node_id likely_leader(struct sim *sim)
     return leader != 0 && chance(sim, 700) ? leader : any_node(sim);
 }
 
+/* Any of those that think they lead: a deposed one must give no read away. */
+static raft_node_id any_leader(struct sim *sim)
+{
+    for (uint32_t tries = 0; tries < 8; tries++) {
+        const raft_node_id id = any_node(sim);
+        if (cluster_node(sim->cluster, id)->is_up &&
+            cluster_view(sim->cluster, id).role == RAFT_LEADER) {
+            return id;
+        }
+    }
+    return any_node(sim);
+}
+
 static bool is_running(const struct sim *sim, raft_node_id id)
 {
     const struct cluster_node *node = cluster_node(sim->cluster, id);
@@ -68,7 +81,7 @@ static void propose(struct sim *sim)
 
 static void read_once(struct sim *sim)
 {
-    const raft_node_id id = likely_leader(sim);
+    const raft_node_id id = any_leader(sim);
     if (!is_running(sim, id) || sim->reads + 1 >= SIM_READS_MAX ||
         cluster_node(sim->cluster, id)->reads_count + 1024 > CLUSTER_READS_MAX) {
         return;
@@ -84,6 +97,16 @@ static void transfer(struct sim *sim)
     if (id != 0 && is_running(sim, id) &&
         cluster_transfer(sim->cluster, id, below(sim, sim->nodes_count + 1)) == RK_OK) {
         sim->counts->transfers++;
+    }
+}
+
+/* O10, pitfall 76: a configuration was taken, so an entry of the leader's term is committed. */
+static void check_term_is_committed(const struct sim *sim, raft_node_id id)
+{
+    const raft_term term = cluster_view(sim->cluster, id).hard_state.term;
+    const uint32_t count = sim->committed->count;
+    if (count == 0 || sim->committed->entries[count - 1].id.term < term) {
+        sim_fail(sim, "O10: a configuration before the term has committed", id);
     }
 }
 
@@ -121,6 +144,7 @@ static void change_config(struct sim *sim)
     }
     if (cluster_propose_config(sim->cluster, id, &next) == RK_OK) {
         sim->counts->configs++;
+        check_term_is_committed(sim, id);
     }
 }
 
@@ -236,7 +260,7 @@ static void turn(struct sim *sim)
     if (chance(sim, sim->unreachable_rate)) {
         unreachable(sim);
     }
-    cluster_elapse(sim->cluster, 1 + below(sim, TURN_MS_MAX));
+    cluster_elapse(sim->cluster, 1 + below(sim, sim->turn_ms_max));
 }
 
 /* ---- a run ---- */
@@ -258,12 +282,15 @@ static struct cluster_options draw_options(struct sim *sim)
         .persist_ms_max = chance(sim, 200) ? below(sim, 100) : below(sim, 5),
         .drop_per_mille = draw_rate(sim, 300),
         .duplicate_per_mille = draw_rate(sim, 200),
+        .straggler_per_mille = draw_rate(sim, 200),
+        .straggler_ms_max = 5 * ELECTION_TIMEOUT_MS,
         .hooks = sim_hooks(sim),
     };
 }
 
 static void draw_rates(struct sim *sim)
 {
+    sim->turn_ms_max = 1 + below(sim, TURN_MS_MAX);
     sim->crash_rate = draw_rate(sim, 150);
     sim->partition_rate = draw_rate(sim, 200);
     sim->pause_rate = draw_rate(sim, 100);
@@ -277,6 +304,7 @@ static void heal(struct sim *sim)
 {
     cluster_heal(sim->cluster);
     sim->cluster->options.drop_per_mille = 0;
+    sim->cluster->options.straggler_per_mille = 0;
     sim->cluster->options.latency_ms_max = 5;
     sim->cluster->options.persist_ms_max = 2;
     for (raft_node_id id = 1; id <= sim->nodes_count; id++) {

@@ -58,6 +58,7 @@ struct sim {
     struct sim_node nodes[CLUSTER_NODES_MAX];
 
     /* Swarm: per mille of each thing in each turn. */
+    uint32_t turn_ms_max;
     uint32_t crash_rate;
     uint32_t partition_rate;
     uint32_t pause_rate;

@@ -187,6 +187,9 @@ static void depart_once(struct cluster *cluster, struct cluster_node *node,
     flight->number = ++cluster->departures;
     flight->due_ms = cluster->now_ms + draw(cluster, cluster->options.latency_ms_min,
                                             cluster->options.latency_ms_max);
+    if (rk_prng_chance(&cluster->prng, cluster->options.straggler_per_mille)) {
+        flight->due_ms += draw(cluster, 0, cluster->options.straggler_ms_max);
+    }
     cluster->flights_count++;
 }
 

@@ -123,6 +123,8 @@ struct cluster_options {
     uint32_t persist_ms_max;
     uint32_t drop_per_mille;
     uint32_t duplicate_per_mille;
+    uint32_t straggler_per_mille; /* so many messages take up to straggler_ms_max more */
+    uint32_t straggler_ms_max;
     struct cluster_hooks hooks;
 };
 
