@@ -408,6 +408,8 @@ load_verify() {
     local out
     out=$("$KVLOAD" verify --node "$(url "$2")" --in "$WORK/$1.acks" "${@:3}" 2>&1) ||
         fail "load $1 at node $2: $out"
+    # shellcheck disable=SC2034 # for the tests
+    VERIFIED=$out
 }
 
 # The same at every running node, each from its own state, and all states are equal.
