@@ -164,6 +164,7 @@ static void turn(struct node *node)
     accept_peers(node);
     run_peer_side(node);
     node->now_ms = rk_monotonic_ms();
+    node->is_turn_due = false;
     take_requests(node);
     step_deadline(node);
     release_early(node);
@@ -208,16 +209,21 @@ static int wait_ms(struct node *node)
     const uint64_t now_ms = rk_monotonic_ms();
     uint64_t deadline_ms = node->outputs->deadline_ms;
 
-    if (node->is_apply_due || node->is_reclaim_due) {
+    if (node->is_turn_due || node->is_apply_due || node->is_reclaim_due) {
         return 0;
     }
     deadline_ms = sooner(deadline_ms, link_deadline_ms(node->link));
     deadline_ms = sooner(deadline_ms, http_server_deadline_ms(node->peer_server, now_ms));
     deadline_ms = sooner(deadline_ms, node_identity_deadline_ms(node));
-    deadline_ms = sooner(deadline_ms, node->space_due_ms);
+    if (!node->is_space_asked) { /* else the answer wakes the loop, however slow the disk is */
+        deadline_ms = sooner(deadline_ms, node->space_due_ms);
+    }
     if (node->early_count > 0) {
         deadline_ms =
             sooner(deadline_ms, node->early_since_ms + node->options->heartbeat_interval_ms);
+    }
+    if (node->read_batches != NULL) {
+        deadline_ms = sooner(deadline_ms, node->read_batches_due_ms);
     }
     deadline_ms = sooner(deadline_ms, requests_deadline_ms(node));
     return deadline_ms <= now_ms ? 0 : (int)(deadline_ms - now_ms);
@@ -238,8 +244,16 @@ static void answer_the_rest(struct node *node)
 {
     struct client_request *request = NULL;
 
+    atomic_store(&node->is_closed, true);
+    node_flush_proposals(node);
     node_fail_pending(node);
-    node_retry_reads(node);
+    node_drop_reads(node);
+    for (struct outgoing *outgoing = node->outgoings; outgoing != NULL; outgoing = outgoing->next) {
+        const bool is_write = outgoing->type == OUTGOING_FORWARD;
+        while ((request = client_list_pop(&outgoing->items)) != NULL) {
+            node_complete(node, request, is_write ? RK_UNKNOWN : RK_NO_LEADER);
+        }
+    }
     while ((request = client_list_pop(&node->writes)) != NULL) {
         node_complete(node, request, RK_NO_LEADER);
     }
@@ -396,14 +410,24 @@ enum rk_status node_start(const struct node_start_options *start, struct node **
     return RK_OK;
 }
 
+/* What came after the last turn: the loops are still there and wait for their completions. */
+static void refuse_mailbox(struct node *node)
+{
+    struct client_request *request = NULL;
+
+    while (rk_queue_pop(node->mailbox, &request, 1) == 1) {
+        node_complete(node, request, RK_NO_LEADER);
+    }
+    node_flush_done(node);
+}
+
 void node_stop(struct node *node, uint32_t timeout_ms)
 {
     atomic_store(&node->stop_by_ms, rk_monotonic_ms() + timeout_ms);
     const int failed = pthread_join(node->thread, NULL);
     RK_ASSERT(failed == 0);
     node->is_over = true;
-    disk_thread_stop(node->disk);
-    node->disk = NULL;
+    refuse_mailbox(node);
 }
 
 void node_free(struct node *node)
@@ -416,6 +440,7 @@ void node_free(struct node *node)
         http_server_abandon(node->peer_server);
         http_server_free(node->peer_server);
     }
+    disk_thread_stop(node->disk); /* not before: until now others could ask after its health */
     link_free(node->link);
     while (node->outgoings != NULL) {
         node_outgoing_free(node, node->outgoings);
@@ -437,5 +462,8 @@ void node_free(struct node *node)
 
 enum rk_status node_submit(struct node *node, struct client_request *request)
 {
+    if (atomic_load(&node->is_closed)) {
+        return RK_BUSY;
+    }
     return rk_queue_push(node->mailbox, &request, 1);
 }

@@ -33,12 +33,14 @@ struct node_start_options {
 RK_MUST_USE enum rk_status node_start(const struct node_start_options *start, struct node **ret,
                                       char *message, size_t message_size);
 
-/* Stops taking requests, hands over what can be handed over, answers what waits and joins, within
- * `timeout_ms` (then what is left is answered as unknown). */
+/* Hands over what can be handed over, answers what waits and joins, within `timeout_ms`; what is
+ * left then is answered as unknown, or as not done where nothing of it left this node. From then on
+ * node_submit() refuses. */
 void node_stop(struct node *node, uint32_t timeout_ms);
 void node_free(struct node *node); /* after node_stop() and after the HTTP loops have stopped */
 
-/* Hands a request over. Errors: RK_BUSY (the mailbox is full: nothing was taken). */
+/* Hands a request over. Errors: RK_BUSY (the mailbox is full, or the node stops: nothing
+ * was taken). */
 RK_MUST_USE enum rk_status node_submit(struct node *node, struct client_request *request);
 
 /* For the hot path: brings names, leader and numbers of *view up to date; *version is the caller's

@@ -4,6 +4,7 @@
 #include "base/frame.h"
 #include "base/heap.h"
 #include "server/node_internal.h"
+#include "statemachine/command.h"
 
 /* Takes writes from the list into *forward while they fit; returns how many. */
 static uint32_t gather(struct node *node, struct wire_forward *forward, struct client_list *taken)
@@ -25,7 +26,8 @@ static uint32_t gather(struct node *node, struct wire_forward *forward, struct c
     return forward->count;
 }
 
-static void forward_batch(struct node *node)
+/* False: it could not be sent, and waits again. */
+static bool forward_batch(struct node *node)
 {
     struct wire_forward *forward = rk_heap_zalloc(1, sizeof(*forward));
     struct outgoing *outgoing = node_outgoing_new(node, OUTGOING_FORWARD, node->view.leader);
@@ -43,14 +45,18 @@ static void forward_batch(struct node *node)
         client_list_move(&outgoing->items, &node->writes);
         node->writes = outgoing->items;
         node_outgoing_free(node, outgoing);
+        return false;
     }
+    return true;
 }
 
 void node_forward_writes(struct node *node)
 {
-    if (node->writes.count > 0 && node->forwards_in_flight < NODE_FORWARDS_MAX &&
-        node->now_ms >= node->retry_at_ms) {
-        forward_batch(node);
+    while (node->writes.count > 0 && node->forwards_in_flight < NODE_FORWARDS_MAX &&
+           node->now_ms >= node->retry_at_ms) {
+        if (!forward_batch(node)) {
+            return;
+        }
     }
 }
 
@@ -183,12 +189,15 @@ static void propose_item(struct node *node, struct forward_in *forward, uint32_t
     }
 }
 
+/* What enters the log is applied by every node, at every start: a command that this version cannot
+ * read must not get there (pitfall 141). */
 static bool is_command(struct rk_bytes payload)
 {
     struct rk_frame frame;
+    struct sm_command command;
 
     return payload.size <= RK_COMMAND_SIZE_MAX && rk_frame_read_payload(payload, &frame) == RK_OK &&
-           frame.type == RAFT_ENTRY_COMMAND;
+           frame.type == RAFT_ENTRY_COMMAND && sm_command_decode(frame.body, &command) == RK_OK;
 }
 
 static void forward_open(struct node *node, struct http_exchange *exchange,

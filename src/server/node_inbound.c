@@ -141,6 +141,9 @@ const char *node_envelope_refusal(struct node *node, const struct wire_envelope 
     if (reason != NULL) {
         return reason;
     }
+    if (envelope->from == node->id) {
+        return "the sender has this node's id";
+    }
     if (envelope->to != 0 && envelope->to != node->id) {
         return "the message is for another node";
     }
@@ -216,6 +219,20 @@ static void step_received(struct node *node, struct http_exchange *exchange)
     const enum rk_status status = node_step(node, &event);
     RK_ASSERT(status == RK_OK);
     rk_heap_free(configs);
+    if (message->type ==
+        RAFT_TIMEOUT_NOW) { /* the core has nothing to say, the exchange must end */
+        struct rk_buf nothing;
+        rk_buf_init(&nothing, 0);
+        node_answer_buf(node, exchange, &nothing);
+    }
+}
+
+const char *node_message_refusal(struct node *node, const struct wire_message *decoded)
+{
+    if (decoded->message.term > NODE_TERM_MAX) {
+        return "the term is beyond any that elections come to";
+    }
+    return node_envelope_refusal(node, &decoded->envelope);
 }
 
 void node_note_heard(struct node *node, const struct wire_envelope *envelope)
@@ -236,7 +253,9 @@ static bool is_early(const struct node *node, const struct raft_message *message
            message->append_request.previous.index > node->view.last.index;
 }
 
-static bool hold_early(struct node *node, struct http_exchange *exchange)
+/* False: there is no room for more of them. */
+static bool hold_early(struct node *node, struct http_exchange *exchange,
+                       const struct raft_append_request *append)
 {
     if (node->early_count == NODE_EARLY_MAX) {
         return false;
@@ -244,51 +263,64 @@ static bool hold_early(struct node *node, struct http_exchange *exchange)
     if (node->early_count == 0) {
         node->early_since_ms = node->now_ms;
     }
-    node->early[node->early_count] = exchange;
+    node->early[node->early_count] = (struct early){
+        .exchange = exchange,
+        .previous = append->previous.index,
+    };
     node->early_count++;
     return true;
 }
 
-/* Decodes and steps one request. Returns false when it is held as early. `may_hold` false: the
- * core says what is missing. */
-static bool take_message(struct node *node, struct http_exchange *exchange, bool may_hold)
+/* Decodes and steps one request, or holds it as early. `may_hold` false: the core says what is
+ * missing. */
+static void take_message(struct node *node, struct http_exchange *exchange, bool may_hold)
 {
     const struct http_request *request = http_exchange_request(exchange);
     struct block *block = keep_body(request->body);
     const struct rk_bytes body = {.data = block->data, .size = (uint32_t)block->size};
     const char *reason = NULL;
-    bool is_taken = true;
 
     if (wire_decode_message(body, request->target, true, node->decoded, &reason) != RK_OK) {
         node_refuse(node, exchange, 400, reason);
-    } else if ((reason = node_envelope_refusal(node, &node->decoded->envelope)) != NULL) {
+    } else if ((reason = node_message_refusal(node, node->decoded)) != NULL) {
         node_refuse(node, exchange, 403, reason);
-    } else if (may_hold && is_early(node, &node->decoded->message) && hold_early(node, exchange)) {
-        is_taken = false;
-    } else {
+    } else if (!may_hold || !is_early(node, &node->decoded->message) ||
+               !hold_early(node, exchange, &node->decoded->message.append_request)) {
         node_note_heard(node, &node->decoded->envelope);
         node->received = block;
         step_received(node, exchange);
         node->received = NULL;
     }
     block_unref(block);
-    return is_taken;
+}
+
+/* Takes those out whose turn it is, or all. */
+static uint32_t take_early(struct node *node, bool is_due, struct http_exchange **ret)
+{
+    uint32_t kept = 0;
+    uint32_t taken = 0;
+
+    for (uint32_t i = 0; i < node->early_count; i++) {
+        if (is_due || node->early[i].previous <= node->view.last.index) {
+            ret[taken] = node->early[i].exchange;
+            taken++;
+        } else {
+            node->early[kept] = node->early[i];
+            kept++;
+        }
+    }
+    node->early_count = kept;
+    return taken;
 }
 
 void node_release_early(struct node *node, bool is_due)
 {
-    bool has_moved = true;
+    struct http_exchange *taken[NODE_EARLY_MAX];
 
-    while (has_moved && node->early_count > 0) {
-        has_moved = false;
-        const uint32_t count = node->early_count;
-        struct http_exchange *held[NODE_EARLY_MAX];
+    for (uint32_t count = take_early(node, is_due, taken); count > 0;
+         count = take_early(node, is_due, taken)) {
         for (uint32_t i = 0; i < count; i++) {
-            held[i] = node->early[i];
-        }
-        node->early_count = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            has_moved = take_message(node, held[i], !is_due) || has_moved;
+            take_message(node, taken[i], false);
         }
     }
 }
@@ -313,12 +345,13 @@ void node_peer_request(void *context, struct http_exchange *exchange,
         respond_over(exchange);
         return;
     }
+    node->is_turn_due = true;
     http_exchange_suspend(exchange);
     if (request->method != HTTP_POST) {
         node_refuse(node, exchange, 405, "only POST is spoken here");
     } else if (strcmp(path, "/raft/vote") == 0 || strcmp(path, "/raft/append") == 0 ||
                strcmp(path, "/raft/timeout-now") == 0) {
-        (void)take_message(node, exchange, true);
+        take_message(node, exchange, true);
     } else if (strcmp(path, "/raft/read-index") == 0) {
         node_read_index_received(node, exchange);
     } else if (strcmp(path, "/raft/forward") == 0) {

@@ -32,9 +32,12 @@ enum {
     NODE_SPACE_MS = 200,           /* between two looks at the free space */
     NODE_APPLY_TURN_US = 5000,     /* a turn applies no longer than this */
     NODE_RETRY_MS = 5,
+    NODE_EXPIRE_MS = 100,
     NODE_FORWARD_BYTES_MAX = 1 << 20,
     NODE_FORWARD_TIMEOUT_MS = 5000,
 };
+
+#define NODE_TERM_MAX (UINT64_C(1) << 52) /* half of what the wire holds */
 
 /* Where this node stands towards the cluster (design: identity). */
 enum standing {
@@ -59,6 +62,7 @@ struct outgoing {
     enum raft_message_type message_type; /* OUTGOING_MESSAGE */
     raft_term term;
     uint64_t bytes;            /* of an append's body */
+    uint32_t round;            /* OUTGOING_IDENTITY: of asking */
     struct client_list items;  /* forwarded writes, or reads that wait for a read index */
     struct outgoing *previous; /* all that are under way */
     struct outgoing *next;
@@ -79,6 +83,7 @@ struct peer {
     uint64_t bytes_in_flight;
     bool is_unreachable_due; /* the core is told at the end of the turn */
     bool is_reading;         /* the disk thread reads entries for the first of appends */
+    raft_term reading_term;  /* in which it was asked to: read in another, they may be gone */
     bool is_refusal_reported;
     uint64_t heard_incarnation; /* while forming: what it says of itself; 0: nothing yet */
     char heard_client_address[RK_ADDRESS_SIZE_MAX + 1];
@@ -98,6 +103,12 @@ struct remote_read {
     struct http_exchange *exchange;
     raft_node_id from;
     struct remote_read *next;
+};
+
+/* An append that overtook the one before it. */
+struct early {
+    struct http_exchange *exchange;
+    raft_index previous;
 };
 
 /* A forwarded batch from a follower, being worked on. */
@@ -189,6 +200,7 @@ struct node {
     uint64_t retry_at_ms;    /* nothing is sent to a leader before, after it took nothing */
     uint64_t read_number;
     struct read_batch *read_batches; /* oldest first */
+    uint64_t read_batches_due_ms;    /* when their clients' time is looked at again */
     struct read_batch *read_batches_last;
     uint32_t forwards_in_flight;
     uint32_t read_indexes_in_flight;
@@ -203,7 +215,7 @@ struct node {
     struct outgoing *outgoings;
     struct http_server *peer_server;
     struct http_listener *peer_listener;
-    struct http_exchange *early[NODE_EARLY_MAX];
+    struct early early[NODE_EARLY_MAX];
     uint32_t early_count;
     uint64_t early_since_ms;
     struct wire_message *decoded; /* scratch: too large for the stack */
@@ -215,8 +227,10 @@ struct node {
     bool is_server_ready;
     bool is_link_ready;
     bool has_answered; /* answers wait for the peer server's turn */
+    bool is_turn_due;  /* something came in after this turn's work was done */
     pthread_t thread;
     _Atomic uint64_t stop_by_ms; /* 0: running */
+    _Atomic bool is_closed;      /* no turn takes requests any more */
     bool is_handing_over;
     bool is_over; /* the loop has ended: nobody may be listened to any more */
 
@@ -273,6 +287,7 @@ void node_flush_reads(struct node *node);
 void node_confirm_reads(struct node *node);
 void node_complete_reads(struct node *node);
 void node_retry_reads(struct node *node);
+void node_drop_reads(struct node *node); /* the node stops: every one that waits is ended */
 void node_read_index_result(struct node *node, struct outgoing *outgoing,
                             const struct link_result *result);
 void node_read_index_received(struct node *node, struct http_exchange *exchange);
@@ -310,6 +325,9 @@ void node_note_heard(struct node *node, const struct wire_envelope *envelope);
 void node_release_early(struct node *node, bool is_due);
 /* NULL: the sender may be listened to; else why not. */
 const char *node_envelope_refusal(struct node *node, const struct wire_envelope *envelope);
+/* The same for a whole message: a term that one more election would carry past what the wire holds
+ * is refused before the core sees it. */
+const char *node_message_refusal(struct node *node, const struct wire_message *decoded);
 
 /* node_identity.c: forming a cluster, claiming a place in one. */
 /* Finds id and standing from what was restored. Errors: RK_CONFLICT, the directory is not this

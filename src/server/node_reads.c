@@ -27,6 +27,24 @@ static void batch_pop(struct node *node)
     rk_heap_free(batch);
 }
 
+/* The core would not take this batch, the newest; those before it are its own affair still. */
+static void batch_take_back(struct node *node, struct read_batch *batch)
+{
+    struct read_batch **link = &node->read_batches;
+    struct read_batch *previous = NULL;
+
+    while (*link != batch) {
+        previous = *link;
+        link = &previous->next;
+    }
+    RK_ASSERT(batch->next == NULL);
+    *link = NULL;
+    node->read_batches_last = previous;
+    node->reads = batch->clients;
+    node->remote_reads = batch->remotes;
+    rk_heap_free(batch);
+}
+
 static void answer_remote(struct node *node, struct remote_read *remote, enum rk_status status,
                           raft_index read_index)
 {
@@ -70,12 +88,8 @@ static void ask_core(struct node *node)
     batch->remotes = node->remote_reads;
     node->remote_reads = NULL;
     batch_add(node, batch);
-    if (node_step(node, &event) == RK_OK) {
-        return;
-    }
-    /* Refused: it is the last batch, unless the step lost leadership and took all back already. */
-    if (node->read_batches_last == batch) {
-        node_retry_reads(node);
+    if (node_step(node, &event) != RK_OK) {
+        batch_take_back(node, batch);
     }
 }
 
@@ -134,9 +148,24 @@ static void expire_reads(struct node *node)
     }
 }
 
+/* A round that is not confirmed, or an index that is not reached, must not hold a client for ever.
+ * The batch itself stays: the core may still name it. */
+static void expire_batches(struct node *node)
+{
+    for (struct read_batch *batch = node->read_batches; batch != NULL; batch = batch->next) {
+        while (batch->clients.first != NULL && batch->clients.first->give_up_ms <= node->now_ms) {
+            node_complete(node, client_list_pop(&batch->clients), RK_NO_LEADER);
+        }
+    }
+}
+
 void node_flush_reads(struct node *node)
 {
     expire_reads(node);
+    if (node->now_ms >= node->read_batches_due_ms) {
+        node->read_batches_due_ms = node->now_ms + NODE_EXPIRE_MS;
+        expire_batches(node);
+    }
     if (node_is_leader(node)) {
         if (node->reads.count > 0 || node->remote_reads != NULL) {
             ask_core(node);
@@ -201,6 +230,16 @@ void node_retry_reads(struct node *node)
     }
     client_list_move(&again, &node->reads);
     node->reads = again;
+}
+
+void node_drop_reads(struct node *node)
+{
+    node_retry_reads(node);
+    while (node->read_batches != NULL) { /* confirmed, but what they wait for never came */
+        client_list_move(&node->reads, &node->read_batches->clients);
+        batch_pop(node);
+    }
+    answer_remotes(node, &node->remote_reads, RK_NOT_LEADER, 0);
 }
 
 void node_read_index_received(struct node *node, struct http_exchange *exchange)
