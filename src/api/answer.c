@@ -114,9 +114,8 @@ static bool has_header(const struct http_response *response, const char *name)
     return false;
 }
 
-void answer_seal(const struct api_call *call, struct http_response *response)
+void answer_seal(enum http_method method, struct http_response *response)
 {
-    const enum http_method method = call->request->method;
     const bool reads = method == HTTP_GET || method == HTTP_HEAD || method == HTTP_OPTIONS;
 
     http_response_header_static(response, "Vary", "Accept-Encoding");

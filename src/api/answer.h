@@ -36,6 +36,6 @@ void answer_append_quoted(struct rk_buf *buf, const char *text);
 
 /* The last touch, once for every answer: the headers that all of them have, no body for HEAD, and
  * a refused write says that nothing was done unless its outcome is already there. */
-void answer_seal(const struct api_call *call, struct http_response *response);
+void answer_seal(enum http_method method, struct http_response *response);
 
 #endif

@@ -108,7 +108,7 @@ enum api_action api_begin(struct api_call *call, const struct api_options *optio
     http_response_init(response, ANSWER_BODY_SIZE_MAX);
     call->action = begin(call, node, response);
     if (call->action == API_RESPOND) {
-        answer_seal(call, response);
+        answer_seal(call->request->method, response);
     }
     return call->action;
 }
@@ -120,7 +120,7 @@ static void fail(const struct api_call *call, enum rk_status status, const char 
     if (status == RK_BUSY) {
         http_response_header_static(response, "Retry-After", "1");
     }
-    answer_seal(call, response);
+    answer_seal(call->request->method, response);
 }
 
 void api_finish_write(struct api_call *call, enum rk_status status, const struct sm_result *result,
@@ -134,7 +134,7 @@ void api_finish_write(struct api_call *call, enum rk_status status, const struct
         return;
     }
     call->route->finish_write(call, result, response);
-    answer_seal(call, response);
+    answer_seal(call->request->method, response);
 }
 
 void api_finish_read(struct api_call *call, const struct sm_root *root,
@@ -145,7 +145,7 @@ void api_finish_read(struct api_call *call, const struct sm_root *root,
     *ret_streams = false;
     call->route->finish_read(call, root, node, response, ret_streams);
     RK_ASSERT(*ret_streams == (response->stream != NULL));
-    answer_seal(call, response);
+    answer_seal(call->request->method, response);
 }
 
 void api_fail_read(struct api_call *call, enum rk_status status, const struct node_view *node,
@@ -155,6 +155,11 @@ void api_fail_read(struct api_call *call, enum rk_status status, const struct no
     RK_ASSERT(status != RK_OK);
     (void)node;
     fail(call, status, error_read_text(status), response);
+}
+
+void api_seal_refusal(enum http_method method, struct http_response *response)
+{
+    answer_seal(method, response);
 }
 
 void api_end(struct api_call *call)

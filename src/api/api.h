@@ -78,6 +78,10 @@ void api_finish_read(struct api_call *call, const struct sm_root *root,
 void api_fail_read(struct api_call *call, enum rk_status status, const struct node_view *node,
                    struct http_response *response);
 
+/* For an answer to a request that was refused before api_begin() saw it: the headers that every
+ * answer has. */
+void api_seal_refusal(enum http_method method, struct http_response *response);
+
 void api_end(struct api_call *call);
 
 #endif

@@ -302,6 +302,7 @@ enum rk_status gateway_open(struct gateway *gateway, struct http_loops **ret, ch
                 .on_request = on_request,
                 .on_complete = on_complete,
                 .on_end = on_end,
+                .on_refusal = api_seal_refusal,
                 .connections_max = gateway->options->max_connections,
                 .body_size_max = gateway->options->max_request_size,
                 .body_size_swallowed = gateway->options->max_request_size,

@@ -59,3 +59,24 @@ struct MHD_Response *http_answer_new(struct http_response *response, bool closes
     }
     return answer;
 }
+
+void http_answer_write(const struct http_response *response, struct rk_buf *buf)
+{
+    RK_ASSERT(response->stream == NULL);
+    rk_buf_append_text(buf, "HTTP/1.1 ");
+    rk_buf_append_u64(buf, response->status);
+    rk_buf_append_byte(buf, ' ');
+    rk_buf_append_text(buf, MHD_get_reason_phrase_for(response->status));
+    rk_buf_append_text(buf, "\r\nConnection: close\r\n");
+    for (uint32_t i = 0; i < response->headers_count; i++) {
+        rk_buf_append_text(buf, response->headers[i].name);
+        rk_buf_append_text(buf, ": ");
+        rk_buf_append_text(buf, response->headers[i].value);
+        rk_buf_append_text(buf, "\r\n");
+    }
+    rk_buf_append_text(buf, "Content-Length: ");
+    rk_buf_append_u64(buf, response->body.size);
+    rk_buf_append_text(buf, "\r\n\r\n");
+    rk_buf_append(buf, response->body.data, response->body.size);
+    RK_ASSERT(rk_buf_status(buf) == RK_OK);
+}

@@ -12,4 +12,8 @@ struct MHD_Response;
  * A field that HTTP cannot carry (a line break in its value) is left out. */
 struct MHD_Response *http_answer_new(struct http_response *response, bool closes_connection);
 
+/* The answer as it goes over the wire, with `Connection: close`, for where libmicrohttpd takes
+ * none. *response has a body, not a stream. */
+void http_answer_write(const struct http_response *response, struct rk_buf *buf);
+
 #endif

@@ -22,6 +22,7 @@ enum {
      * room for ordinary fields, and the head of the answer. */
     CONNECTION_MEMORY_SIZE = 24 * 1024,
     COMPLETIONS_PER_RUN_MAX = 256,
+    TOO_LARGE_TEXT_SIZE = 128,
 };
 _Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 8 * 1024,
                "the longest target leaves room for the fields");
@@ -111,31 +112,44 @@ static enum MHD_Result answer_queue(struct http_exchange *exchange)
     return queued;
 }
 
-/* The seam's own answer; the connection is not used again. */
+static void refusal_init(const struct http_exchange *exchange, uint32_t status, const char *text,
+                         struct http_response *response)
+{
+    struct http_server *server = exchange->connection->server;
+
+    http_response_init(response, 256);
+    http_response_text(response, status, text);
+    if (server->options.on_refusal != NULL) {
+        server->options.on_refusal(exchange->request.method, response);
+    }
+    server->counts.refused++;
+}
+
+/* The seam's own answer. */
 static enum MHD_Result exchange_refuse(struct http_exchange *exchange, uint32_t status,
                                        const char *text, bool closes)
 {
-    struct http_server *server = exchange->connection->server;
+    const struct http_server *server = exchange->connection->server;
     struct http_response response;
 
-    http_response_init(&response, 256);
-    http_response_text(&response, status, text);
+    refusal_init(exchange, status, text, &response);
     exchange->answer = http_answer_new(&response, closes || server->is_draining);
     exchange->answer_status = status;
     http_response_done(&response);
-    server->counts.refused++;
     return answer_queue(exchange);
 }
 
+/* Clients look for "too large" or for "Value exceeds" (contract 1.9). */
 static void too_large_text(const struct http_server *server, char *text, size_t size)
 {
-    (void)snprintf(text, size, "Request body too large, max size: %zu bytes",
-                   server->options.body_size_max);
+    (void)snprintf(text, size,
+                   "Request body too large, max size: %zu bytes. Value exceeds %zu byte limit",
+                   server->options.body_size_max, server->options.body_size_max);
 }
 
 static enum MHD_Result exchange_refuse_size(struct http_exchange *exchange, bool closes)
 {
-    char text[96];
+    char text[TOO_LARGE_TEXT_SIZE];
 
     too_large_text(exchange->connection->server, text, sizeof text);
     return exchange_refuse(exchange, 413, text, closes);
@@ -239,19 +253,19 @@ static enum MHD_Result on_head(struct http_exchange *exchange, const char *metho
  * written by hand: nothing else is under way on this socket, and it is closed right after. */
 static enum MHD_Result cut_off_upload(struct http_exchange *exchange)
 {
-    char text[96];
-    char answer[256];
+    char text[TOO_LARGE_TEXT_SIZE];
+    struct http_response response;
+    struct rk_buf bytes;
 
     too_large_text(exchange->connection->server, text, sizeof text);
-    const int size = snprintf(answer, sizeof answer,
-                              "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
-                              "Content-Type: text/plain; charset=utf-8\r\n"
-                              "Content-Length: %zu\r\n\r\n%s",
-                              strlen(text), text);
-    const ssize_t sent =
-        send(exchange->connection->watch.socket, answer, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    refusal_init(exchange, 413, text, &response);
+    rk_buf_init(&bytes, 4096);
+    http_answer_write(&response, &bytes);
+    const ssize_t sent = send(exchange->connection->watch.socket, bytes.data, bytes.size,
+                              MSG_NOSIGNAL | MSG_DONTWAIT);
     RK_MAYBE(sent < 0);
-    exchange->connection->server->counts.refused++;
+    rk_buf_done(&bytes);
+    http_response_done(&response);
     exchange->state = EXCHANGE_CUT_OFF;
     return MHD_NO;
 }

@@ -36,6 +36,9 @@ struct http_server_options {
     /* An exchange that on_request saw is over, answered or not: free what its user pointer points
      * to. Never called while the exchange is suspended. */
     void (*on_end)(void *context, struct http_exchange *exchange);
+    /* May add headers to an answer that the server itself gives, to what it does not let through.
+     * NULL: none. */
+    void (*on_refusal)(enum http_method method, struct http_response *response);
     void *context;
     uint32_t connections_max;
     size_t body_size_max;       /* past it: 413, and the connection is closed */

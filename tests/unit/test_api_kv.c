@@ -364,6 +364,29 @@ START_TEST(pretty_indents_and_ends_the_line)
 END_TEST
 
 /* §1.2: every answer, errors included. */
+/* What never reaches a route: the server before it refuses, and this adds what is ours. */
+START_TEST(a_refusal_by_the_parser_has_the_common_headers)
+{
+    struct http_response put;
+    struct http_response read;
+
+    http_response_init(&put, 64);
+    http_response_text(&put, 413, "too large");
+    api_seal_refusal(HTTP_PUT, &put);
+    ck_assert_str_eq(put.headers[1].name, "Vary");
+    ck_assert_str_eq(put.headers[2].name, "X-Consul-Default-Acl-Policy");
+    ck_assert_uint_eq(put.headers_count, 4);
+    ck_assert_str_eq(put.headers[3].name, "X-Raftkv-Outcome");
+    ck_assert_str_eq(put.headers[3].value, "not-done");
+    http_response_done(&put);
+    http_response_init(&read, 64);
+    http_response_text(&read, 400, "bad");
+    api_seal_refusal(HTTP_GET, &read);
+    ck_assert_uint_eq(read.headers_count, 3);
+    http_response_done(&read);
+}
+END_TEST
+
 START_TEST(every_answer_has_the_common_headers)
 {
     static const char *const targets[] = {"/v1/kv/k", "/v1/kv/", "/v1/nope", "/healthz", "*"};
@@ -459,6 +482,7 @@ int main(void)
     tcase_add_test(tcase, another_datacenter_or_namespace_is_refused);
     tcase_add_test(tcase, parameters_are_lenient_as_the_contract_says);
     tcase_add_test(tcase, pretty_indents_and_ends_the_line);
+    tcase_add_test(tcase, a_refusal_by_the_parser_has_the_common_headers);
     tcase_add_test(tcase, every_answer_has_the_common_headers);
     tcase_add_loop_test(tcase, case_64_a_failed_write_says_what_became_of_it, 0,
                         sizeof(write_failures) / sizeof(write_failures[0]));

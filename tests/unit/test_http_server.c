@@ -39,6 +39,11 @@ static void teardown(void)
     fixture_close(&fixture);
 }
 
+static void add_refusal_header(enum http_method method, struct http_response *response)
+{
+    http_response_header_u64(response, "X-Refused", method == HTTP_PUT);
+}
+
 static bool is_suspended(struct fixture *f)
 {
     return http_server_counts(f->server).suspended == 1;
@@ -363,6 +368,13 @@ START_TEST(control_character_in_a_field_is_refused)
 }
 END_TEST
 
+START_TEST(refusal_has_the_headers_of_the_side)
+{
+    fixture.options.on_refusal = add_refusal_header;
+    REFUSED("PUT /a%00b HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "X-Refused: 1\r\n");
+}
+END_TEST
+
 START_TEST(nul_in_the_target_is_refused)
 {
     REFUSED("GET /v1/kv/a\0b HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 ");
@@ -497,7 +509,9 @@ START_TEST(body_of_one_byte_more_is_refused_and_the_connection_kept)
     open_all();
     send_put_of(1001);
     send_repeated("b", 1001);
-    await_text(&fixture, client, "Request body too large, max size: 1000 bytes");
+    await_text(&fixture, client,
+               "Request body too large, max size: 1000 bytes. "
+               "Value exceeds 1000 byte limit");
     ck_assert(raw_has(client, "HTTP/1.1 413 "));
     ck_assert_uint_eq(fixture.requests_count, 0);
     raw_text(client, "GET /next HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -556,10 +570,13 @@ END_TEST
 
 START_TEST(chunked_body_past_what_is_swallowed_is_cut_off)
 {
+    fixture.options.on_refusal = add_refusal_header;
     open_all();
     raw_text(client, CHUNKED);
     send_repeated(CHUNK_OF_100, 1001);
-    await_text(&fixture, client, "HTTP/1.1 413 ");
+    await_text(&fixture, client, "Value exceeds 1000 byte limit");
+    ck_assert(raw_has(client, "HTTP/1.1 413 Content Too Large\r\n"));
+    ck_assert(raw_has(client, "X-Refused: 1\r\n"));
     ck_assert(raw_has(client, "Connection: close\r\n"));
     await_closed(&fixture, client);
     ck_assert_uint_eq(fixture.requests_count, 0);
@@ -950,6 +967,7 @@ static void add_refused(TCase *tcase)
     tcase_add_test(tcase, request_without_a_host_is_refused);
     tcase_add_test(tcase, two_hosts_are_refused);
     tcase_add_test(tcase, control_character_in_a_field_is_refused);
+    tcase_add_test(tcase, refusal_has_the_headers_of_the_side);
     tcase_add_test(tcase, nul_in_the_target_is_refused);
     tcase_add_test(tcase, escaped_nul_in_the_target_is_refused);
     tcase_add_loop_test(tcase, target_that_is_no_path_is_refused, 0, COUNT(odd_targets));
