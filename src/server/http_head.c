@@ -24,6 +24,27 @@ bool http_value_has_control(const char *value, size_t size)
     return false;
 }
 
+static bool is_token_byte(unsigned char byte)
+{
+    return byte > 0x20 && byte < 0x7f && strchr("\"(),/:;<=>?@[\\]{}", byte) == NULL;
+}
+
+/* A name with a blank before its colon is another field to some servers and none to others
+ * (RFC 9112 5.1): a coding that is spelled so would make the body vanish. */
+static bool names_are_tokens(const struct http_head *head)
+{
+    for (uint32_t i = 0; i < head->fields_count; i++) {
+        const char *at = head->fields[i].name;
+        while (is_token_byte((unsigned char)*at)) {
+            at++;
+        }
+        if (*at != '\0' || at == head->fields[i].name) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static struct framing framing_of(const struct http_head *head)
 {
     struct framing framing = {.length = NULL};
@@ -136,6 +157,9 @@ struct http_verdict http_head_judge(const struct http_head *head)
     }
     if (head->has_control) {
         return refusal(400, "Bad request: control character in the request head");
+    }
+    if (!names_are_tokens(head)) {
+        return refusal(400, "Bad request: a field's name is not a token");
     }
     const char *fault = target_fault(head);
     if (fault != NULL) {

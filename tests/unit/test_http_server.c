@@ -368,6 +368,14 @@ START_TEST(control_character_in_a_field_is_refused)
 }
 END_TEST
 
+/* libmicrohttpd takes it for a field of no meaning, and the body for another request. */
+START_TEST(field_name_with_a_blank_is_refused)
+{
+    REFUSED("PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+            "HTTP/1.1 400 ");
+}
+END_TEST
+
 START_TEST(refusal_has_the_headers_of_the_side)
 {
     fixture.options.on_refusal = add_refusal_header;
@@ -967,6 +975,7 @@ static void add_refused(TCase *tcase)
     tcase_add_test(tcase, request_without_a_host_is_refused);
     tcase_add_test(tcase, two_hosts_are_refused);
     tcase_add_test(tcase, control_character_in_a_field_is_refused);
+    tcase_add_test(tcase, field_name_with_a_blank_is_refused);
     tcase_add_test(tcase, refusal_has_the_headers_of_the_side);
     tcase_add_test(tcase, nul_in_the_target_is_refused);
     tcase_add_test(tcase, escaped_nul_in_the_target_is_refused);
