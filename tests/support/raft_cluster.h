@@ -22,7 +22,7 @@ enum {
     CLUSTER_NODES_MAX = 9,
     CLUSTER_LOG_MAX = 4096,    /* entries in a node's log */
     CLUSTER_FLIGHT_MAX = 8192, /* messages in flight; past it they are dropped */
-    CLUSTER_WRITES_MAX = 256,  /* writes that a node's disk has not done yet */
+    CLUSTER_WRITES_MAX = 1024, /* writes that a node's disk has not done yet */
     CLUSTER_HELD_MAX = 4096,   /* messages that wait for a write */
     CLUSTER_READS_MAX = 4096,  /* confirmed reads remembered per node */
 };
