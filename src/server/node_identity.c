@@ -177,11 +177,16 @@ void node_first_entry(struct node *node, raft_index index, struct rk_buf *frame)
 
 /* -- what the log says -- */
 
-static void standing_from_membership(struct node *node)
+static bool is_written_down(const struct node *node)
 {
     const struct member *self = membership_by_name(&node->membership, node->options->node_id);
 
-    if (self != NULL && self->incarnation == node->incarnation) {
+    return self != NULL && self->incarnation == node->incarnation;
+}
+
+static void standing_from_membership(struct node *node)
+{
+    if (is_written_down(node)) {
         if (!is_forming_over(node)) {
             char text[CLUSTER_ID_TEXT_SIZE];
             cluster_id_format(node->membership.cluster, text);
@@ -191,7 +196,7 @@ static void standing_from_membership(struct node *node)
         }
         return;
     }
-    if (node->standing == STANDING_MEMBER && self == NULL) {
+    if (node->standing == STANDING_MEMBER) {
         rk_log(RK_LOG_WARN, "identity", "not_in_configuration", RK_END);
     }
 }
@@ -213,13 +218,20 @@ void node_membership_truncated(struct node *node, raft_index truncate_from)
         return;
     }
     /* A leader appends a configuration only when the one before is committed, so at most the last
-     * one can be cut off. */
-    RK_ASSERT(node->membership_before_index < truncate_from);
+     * one is cut off; by one that does otherwise, all. */
+    if (node->membership_before_index >= truncate_from) {
+        node->membership_before = (struct membership){0};
+        node->membership_before_index = 0;
+    }
     node->membership = node->membership_before;
     node->membership_index = node->membership_before_index;
     if (node->membership.members_count == 0) {
         set_standing(node, STANDING_FORMING, "first_configuration_truncated");
+    } else if (!is_written_down(node)) {
+        node->seen_cluster = node->membership.cluster;
+        set_standing(node, STANDING_CLAIMING, "claim_truncated");
     }
+    node->identity_due_ms = node->now_ms; /* a member has stopped asking */
     node_set_peers(node);
 }
 
@@ -244,6 +256,7 @@ static void identity_fill(const struct node *node, struct wire_identity *identit
 static void ask(struct node *node, struct peer *peer)
 {
     struct outgoing *outgoing = node_outgoing_new(node, OUTGOING_IDENTITY, peer->id);
+    outgoing->round = node->identity_rounds;
     struct wire_identity identity;
     struct rk_buf body;
 
@@ -299,8 +312,9 @@ void node_identity_turn(struct node *node)
     }
     judge_round(node);
     ask_round(node);
-    node->identity_due_ms =
-        node->standing == STANDING_MEMBER ? UINT64_MAX : node->now_ms + NODE_IDENTITY_MS;
+    node->identity_due_ms = node->standing == STANDING_MEMBER && node->is_firm
+                                ? UINT64_MAX
+                                : node->now_ms + NODE_IDENTITY_MS;
 }
 
 /* -- what the others say -- */
@@ -331,16 +345,18 @@ static void cluster_seen(struct node *node, const struct wire_identity *identity
                           "lost: replace the member, or bring the directory back");
         return;
     }
-    if (node->standing == STANDING_ASKING || node->standing == STANDING_REFUSED) {
+    /* Also with a first entry of its own that never was committed: theirs takes its place. */
+    if (node->standing == STANDING_ASKING || node->standing == STANDING_REFUSED ||
+        (node->standing == STANDING_MEMBER && identity->asked_incarnation == 0)) {
         node->seen_cluster = cluster;
         set_standing(node, STANDING_CLAIMING, "claiming");
     }
 }
 
 /* An old directory, and the others are of another cluster: somebody mixed up directories. */
-static void foreign_seen(struct node *node)
+static void foreign_seen(struct node *node, struct cluster_id theirs)
 {
-    node->identity_foreign++;
+    node->identity_foreign += !cluster_id_equal(theirs, node->membership.cluster);
     if (node->identity_foreign >= initial_majority(node)) {
         node_end(node, RK_CONFLICT, "data_directory_of_another_cluster", 0);
     }
@@ -367,10 +383,9 @@ static void identity_heard(struct node *node, struct peer *peer,
         return;
     }
     if (cluster_id_is_set(theirs)) {
-        if (node->standing == STANDING_MEMBER &&
-            !cluster_id_equal(theirs, node->membership.cluster)) {
-            foreign_seen(node);
-        } else if (node->standing != STANDING_MEMBER && node->standing != STANDING_FORMING) {
+        if (node->standing == STANDING_MEMBER && node->is_firm) {
+            foreign_seen(node, theirs);
+        } else if (node->standing != STANDING_FORMING) {
             cluster_seen(node, identity);
         }
         return;
@@ -381,7 +396,8 @@ static void identity_heard(struct node *node, struct peer *peer,
     }
     if (identity->is_forming) {
         node->identity_fresh++;
-        if (node->identity_fresh + 1 == node->options->initial_cluster_count) {
+        if (node->standing == STANDING_ASKING &&
+            node->identity_fresh + 1 == node->options->initial_cluster_count) {
             node->identity_due_ms = node->now_ms; /* nobody else to wait for */
         }
     }
@@ -399,7 +415,8 @@ void node_identity_result(struct node *node, struct outgoing *outgoing,
     const char *reason = NULL;
     struct peer *peer = node_peer(node, outgoing->peer);
 
-    if (peer == NULL || result->status != RK_OK || result->http_status != 200) {
+    if (peer == NULL || result->status != RK_OK || result->http_status != 200 ||
+        outgoing->round != node->identity_rounds) { /* late: nobody is counted twice in a round */
         return;
     }
     if (wire_decode_identity(result->body, &identity, &reason) != RK_OK) {
@@ -442,7 +459,7 @@ static bool is_new_member(const struct node *node, const struct member *member,
 {
     return member != NULL && member->incarnation == 0 && node_is_leader(node) &&
            node->view.is_term_committed && asker->envelope.from_incarnation != 0 &&
-           asker->formation == node->formation &&
+           asker->envelope.from == member->id &&
            strcmp(member->peer_address, asker->peer_address) == 0;
 }
 
@@ -462,11 +479,6 @@ void node_identity_received(struct node *node, struct http_exchange *exchange, s
     identity_fill(node, &answer);
     answer.asked_is_member = member != NULL;
     answer.asked_incarnation = member != NULL ? member->incarnation : 0;
-    if (!node->is_firm && node->standing == STANDING_MEMBER) {
-        /* The first entry is not committed: there may yet come out another cluster. */
-        answer.envelope.cluster_high = 0;
-        answer.envelope.cluster_low = 0;
-    }
     rk_buf_init(&encoded, 8192);
     wire_encode_identity(&answer, &encoded);
     node_answer_buf(node, exchange, &encoded);

@@ -30,8 +30,10 @@ struct wire_envelope node_envelope(const struct node *node, raft_node_id to)
 
     if (node->standing == STANDING_CLAIMING) {
         cluster = node->seen_cluster;
-    } else if (!cluster_id_is_set(cluster) && node->view.role == RAFT_LEADER) {
-        cluster = node->drawn_cluster;
+    } else if (!node->is_firm) {
+        /* What the first entry calls the cluster may yet give way to another; said aloud, it would
+         * keep those away who could tell. */
+        cluster = (struct cluster_id){0};
     }
     return (struct wire_envelope){
         .cluster_high = cluster.high,
@@ -190,6 +192,7 @@ static void read_for_peer(struct node *node, struct peer *peer, raft_index last)
     /* The entry before may be of any size, and at least one after it must come along. */
     job->bytes_max = RK_APPEND_BYTES_TARGET + RK_FRAME_SIZE_MAX;
     peer->is_reading = true;
+    peer->reading_term = node->view.hard_state.term;
     disk_submit(node->disk, job);
 }
 
@@ -252,10 +255,13 @@ static bool cut_previous(struct rk_bytes *frames, raft_index previous, uint64_t 
     uint32_t size = 0;
 
     *ret_chain = 0;
-    if (previous == 0) {
-        return true;
+    if (rk_frame_read(*frames, &frame, &size) != RK_OK) {
+        return false;
     }
-    if (rk_frame_read(*frames, &frame, &size) != RK_OK || frame.index != previous) {
+    if (previous == 0) {
+        return frame.index == 1;
+    }
+    if (frame.index != previous) {
         return false;
     }
     *ret_chain = frame.chain;
@@ -289,7 +295,8 @@ void node_append_read(struct node *node, struct disk_job *job)
         return;
     }
     peer->is_reading = false;
-    if (peer->appends_count == 0 || !append_is_current(node, appends_first(peer))) {
+    if (peer->appends_count == 0 || !append_is_current(node, appends_first(peer)) ||
+        peer->reading_term != node->view.hard_state.term) {
         pump_appends(node, peer);
         return;
     }
@@ -392,7 +399,7 @@ static void step_answer(struct node *node, const struct link_result *result,
         peer_failed(node, peer, reason);
         return;
     }
-    reason = node_envelope_refusal(node, &node->decoded->envelope);
+    reason = node_message_refusal(node, node->decoded);
     if (reason != NULL || node->decoded->message.from != peer->id) {
         return; /* an answer of somebody else's: never counted */
     }
@@ -408,6 +415,12 @@ static void step_answer(struct node *node, const struct link_result *result,
     RK_ASSERT(status == RK_OK);
 }
 
+/* A peer that left and came back began to count anew. */
+static uint64_t bytes_of(const struct peer *peer, const struct outgoing *outgoing)
+{
+    return outgoing->bytes < peer->bytes_in_flight ? outgoing->bytes : peer->bytes_in_flight;
+}
+
 static void message_result(struct node *node, const struct outgoing *outgoing,
                            const struct link_result *result)
 {
@@ -417,13 +430,17 @@ static void message_result(struct node *node, const struct outgoing *outgoing,
         return;
     }
     if (outgoing->message_type == RAFT_HEARTBEAT_REQUEST) {
-        peer->heartbeats_in_flight--;
+        peer->heartbeats_in_flight -= peer->heartbeats_in_flight > 0;
     }
     if (outgoing->message_type == RAFT_APPEND_REQUEST) {
-        peer->bytes_in_flight -= outgoing->bytes;
+        peer->bytes_in_flight -= bytes_of(peer, outgoing);
     }
     if (result->status == RK_OK && result->http_status == 200) {
-        step_answer(node, result, outgoing, peer);
+        if (outgoing->message_type == RAFT_TIMEOUT_NOW) {
+            peer_answered(node, peer); /* it says nothing but that it came */
+        } else {
+            step_answer(node, result, outgoing, peer);
+        }
     } else {
         if (result->status == RK_OK) {
             log_refusal(peer, result->body);
@@ -449,6 +466,7 @@ void node_link_result(void *context, const struct link_result *result)
     struct outgoing *outgoing = (struct outgoing *)(uintptr_t)result->cookie;
 
     node->now_ms = rk_monotonic_ms();
+    node->is_turn_due = true;
     switch (outgoing->type) {
     case OUTGOING_MESSAGE:
         message_result(node, outgoing, result);

@@ -308,8 +308,7 @@ void fixture_lose(struct fixture_post *post, enum rk_status status)
 
 /* -- forming -- */
 
-/* What a node as new as this one says of itself. */
-static void answer_new(const char *name)
+struct wire_identity fixture_new_identity(const char *name)
 {
     const struct peer *peer = fixture_peer(name);
     struct wire_identity identity = {
@@ -317,13 +316,26 @@ static void answer_new(const char *name)
         .is_forming = true,
         .formation = fixture.node->formation,
     };
-    struct rk_buf body;
 
     (void)snprintf(identity.node_name, sizeof(identity.node_name), "%s", name);
     (void)snprintf(identity.peer_address, sizeof(identity.peer_address), "%s", peer->address);
+    return identity;
+}
+
+void fixture_identify(struct fixture_post *post, const struct wire_identity *identity)
+{
+    struct rk_buf body;
+
     rk_buf_init(&body, POST_BODY_MAX);
-    wire_encode_identity(&identity, &body);
-    fixture_answer(fixture_post_to("/raft/identity", name), &body);
+    wire_encode_identity(identity, &body);
+    fixture_answer(post, &body);
+}
+
+static void answer_new(const char *name)
+{
+    const struct wire_identity identity = fixture_new_identity(name);
+
+    fixture_identify(fixture_post_to("/raft/identity", name), &identity);
 }
 
 void fixture_form(void)

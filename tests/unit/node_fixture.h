@@ -46,6 +46,10 @@ void fixture_persist(void);
 /* Time goes on; the core is called when it wanted to be. */
 void fixture_wait(uint64_t ms);
 
+/* What a node as new as this one says of itself, and how it says it. */
+struct wire_identity fixture_new_identity(const char *name);
+void fixture_identify(struct fixture_post *post, const struct wire_identity *identity);
+
 /* A round of asking: both others answer that they are new, and the node forms. */
 void fixture_form(void);
 /* Forms, and wins the election: leader of the first term, its configuration committed. */
