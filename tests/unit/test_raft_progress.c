@@ -96,6 +96,21 @@ START_TEST(a_refused_probe_goes_where_the_hint_points)
 }
 END_TEST
 
+/* Two probes may ask for the same place; the answer to the one that was given up says nothing about
+ * the one under way. */
+START_TEST(pitfall_30_a_refusal_of_an_earlier_probe_does_not_answer_the_next)
+{
+    const uint64_t first = progress_sent(&progress, 12, 100);
+    progress_expire(&progress, 200, 50);
+    const uint64_t second = progress_sent(&progress, 12, 200);
+    progress_refused(&progress, first, 9, 4);
+    ck_assert_uint_eq(progress.next_index, 10);
+    ck_assert(!progress_may_send(&progress, 4));
+    progress_refused(&progress, second, 9, 4);
+    ck_assert_uint_eq(progress.next_index, 4);
+}
+END_TEST
+
 /* Pitfall 30: a refusal that was overtaken by an acceptance, in either state. */
 START_TEST(pitfall_30_a_stale_refusal_never_lowers_next_to_match)
 {
@@ -214,6 +229,7 @@ int main(void)
     tcase_add_test(tcase, pitfall_33_a_repeated_answer_changes_nothing);
     tcase_add_test(tcase, a_refused_probe_goes_where_the_hint_points);
     tcase_add_test(tcase, pitfall_30_a_stale_refusal_never_lowers_next_to_match);
+    tcase_add_test(tcase, pitfall_30_a_refusal_of_an_earlier_probe_does_not_answer_the_next);
     tcase_add_test(tcase, even_the_probe_under_way_is_not_refused_below_match);
     tcase_add_test(tcase, pitfall_41_a_gap_goes_back_to_match_and_no_further);
     tcase_add_test(tcase, pitfall_40_a_silent_pipeline_is_probed_again);

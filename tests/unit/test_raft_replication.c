@@ -96,6 +96,19 @@ START_TEST(pitfall_24_a_conflict_with_what_is_committed_is_refused)
 }
 END_TEST
 
+/* 3.5: what is committed here is in every leader's log, so no probe need go below it. */
+START_TEST(a_hint_never_points_below_what_is_committed)
+{
+    follow();
+    say_append_commit(2, 4, at(4, 4), 3);
+    ck_assert_uint_eq(view().commit_index, 3);
+    say_append(2, 4, at(9, 1), NULL, 0);
+    ck_assert(!appended()->accepted);
+    ck_assert_uint_eq(appended()->hint.index, 3);
+    ck_assert_uint_eq(appended()->hint.term, 2);
+}
+END_TEST
+
 /* Pitfall 25: the answer ends where the message does, not where the log does. */
 START_TEST(pitfall_25_match_is_what_the_append_has_verified)
 {
@@ -597,6 +610,7 @@ int main(void)
     tcase_add_test(tcase, entries_that_are_there_already_are_not_written_again);
     tcase_add_test(tcase, pitfall_24_stale_append_does_not_truncate);
     tcase_add_test(tcase, pitfall_24_a_conflict_with_what_is_committed_is_refused);
+    tcase_add_test(tcase, a_hint_never_points_below_what_is_committed);
     tcase_add_test(tcase, pitfall_25_match_is_what_the_append_has_verified);
     tcase_add_test(tcase, pitfall_26_commit_ends_where_the_append_has_verified);
     tcase_add_test(tcase, pitfall_46_an_accepted_append_waits_for_its_write);
