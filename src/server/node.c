@@ -46,6 +46,28 @@ _Noreturn void node_end(struct node *node, enum rk_status status, const char *ev
 
 /* -- one turn -- */
 
+void node_disk_submit(struct node *node, struct disk_job *job)
+{
+    node->disk_jobs++;
+    disk_submit(node->disk, job);
+}
+
+static void take_space(struct node *node, const struct disk_job *job)
+{
+    node->is_space_asked = false;
+    if (job->status != RK_OK) { /* an idle node hears of a failed checkpoint here */
+        node_end(node, job->status, "storage_failed", node->view.last.index);
+    }
+    if (job->space.is_nearly_full == node->is_disk_nearly_full) {
+        return;
+    }
+    node->is_disk_nearly_full = job->space.is_nearly_full;
+    node->is_view_stale = true;
+    rk_log(RK_LOG_WARN, "disk", node->is_disk_nearly_full ? "nearly_full" : "has_room_again",
+           RK_U64("free_bytes", job->space.free_bytes),
+           RK_U64("limit_bytes", job->space.soft_limit_bytes), RK_END);
+}
+
 static void take_results(struct node *node)
 {
     struct disk_job *jobs[RESULTS_TURN_MAX];
@@ -68,17 +90,10 @@ static void take_results(struct node *node)
             }
             break;
         case DISK_SPACE:
-            node->is_space_asked = false;
-            if (job->status == RK_OK && job->space.is_nearly_full != node->is_disk_nearly_full) {
-                node->is_disk_nearly_full = job->space.is_nearly_full;
-                node->is_view_stale = true;
-                rk_log(RK_LOG_WARN, "disk",
-                       node->is_disk_nearly_full ? "nearly_full" : "has_room_again",
-                       RK_U64("free_bytes", job->space.free_bytes),
-                       RK_U64("limit_bytes", job->space.soft_limit_bytes), RK_END);
-            }
+            take_space(node, job);
             break;
         }
+        node->disk_jobs--;
         disk_job_free(job);
     }
 }
@@ -119,7 +134,7 @@ static void look_at_space(struct node *node)
     }
     node->is_space_asked = true;
     node->space_due_ms = node->now_ms + NODE_SPACE_MS;
-    disk_submit(node->disk, disk_job_new(DISK_SPACE));
+    node_disk_submit(node, disk_job_new(DISK_SPACE));
 }
 
 static void step_deadline(struct node *node)

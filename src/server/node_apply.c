@@ -65,7 +65,7 @@ static void ask_for_older(struct node *node)
     }
     job->bytes_max = APPLY_READ_BYTES;
     node->is_reading_for_apply = true;
-    disk_submit(node->disk, job);
+    node_disk_submit(node, job);
 }
 
 void node_apply_read(struct node *node, struct disk_job *job)

@@ -26,11 +26,12 @@ enum {
     NODE_READ_INDEX_MAX = 2, /* read-index questions under way */
     NODE_DONE_MAX = 256,     /* completions handed to an HTTP loop at once */
     NODE_PEER_APPENDS_MAX = 2 * RAFT_INFLIGHT_MAX,
-    NODE_PEER_BYTES_MAX = 8 << 20, /* of appends under way to one peer */
-    NODE_SERVERS_MAX = 64,         /* HTTP loops that complete requests */
-    NODE_IDENTITY_MS = 200,        /* between two rounds of asking who is there */
-    NODE_SPACE_MS = 200,           /* between two looks at the free space */
-    NODE_APPLY_TURN_US = 5000,     /* a turn applies no longer than this */
+    NODE_PEER_BYTES_MAX = 8 << 20,          /* of appends under way to one peer */
+    NODE_SERVERS_MAX = 64,                  /* HTTP loops that complete requests */
+    NODE_IDENTITY_MS = 200,                 /* between two rounds of asking who is there */
+    NODE_DISK_JOBS_MAX = DISK_JOBS_MAX / 4, /* with more under way nothing is proposed */
+    NODE_SPACE_MS = 200,                    /* between two looks at the free space */
+    NODE_APPLY_TURN_US = 5000,              /* a turn applies no longer than this */
     NODE_RETRY_MS = 5,
     NODE_EXPIRE_MS = 100,
     NODE_FORWARD_BYTES_MAX = 1 << 20,
@@ -206,6 +207,7 @@ struct node {
     uint32_t read_indexes_in_flight;
     struct done_list done[NODE_SERVERS_MAX];
     uint32_t done_count;
+    uint32_t disk_jobs; /* submitted and not come back */
     bool is_disk_nearly_full;
     bool is_space_asked;
     uint64_t space_due_ms;
@@ -246,6 +248,8 @@ struct node {
 /* Logs and ends the process at once: nothing may be done after a storage error or on damage. */
 _Noreturn void node_end(struct node *node, enum rk_status status, const char *event,
                         raft_index index);
+
+void node_disk_submit(struct node *node, struct disk_job *job);
 
 /* node_step.c: one event through the core, its outputs performed in order. */
 RK_MUST_USE enum rk_status node_step(struct node *node, const struct raft_event *event);

@@ -193,7 +193,7 @@ static void read_for_peer(struct node *node, struct peer *peer, raft_index last)
     job->bytes_max = RK_APPEND_BYTES_TARGET + RK_FRAME_SIZE_MAX;
     peer->is_reading = true;
     peer->reading_term = node->view.hard_state.term;
-    disk_submit(node->disk, job);
+    node_disk_submit(node, job);
 }
 
 /* The entries come from the tail: one copy, into the body. */
@@ -224,6 +224,9 @@ static bool append_is_current(const struct node *node, const struct raft_message
 
 static void pump_appends(struct node *node, struct peer *peer)
 {
+    if (peer->appends_count > 0 && !peer_health_may_send_bulk(&peer->health, node->now_ms)) {
+        peer->is_unreachable_due = true; /* an answered heartbeat ends the back-off */
+    }
     while (peer->appends_count > 0 && !peer->is_reading && !peer->is_unreachable_due &&
            peer->bytes_in_flight < NODE_PEER_BYTES_MAX) {
         const struct raft_append_request *append = &appends_first(peer)->append_request;

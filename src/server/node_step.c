@@ -158,7 +158,7 @@ static void perform_write(struct node *node, bool is_own)
     }
     job->write = *write;
     job->write.entries = job->entries;
-    disk_submit(node->disk, job);
+    node_disk_submit(node, job);
 }
 
 static void perform_messages(struct node *node)

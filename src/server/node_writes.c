@@ -118,6 +118,9 @@ enum rk_status node_propose(struct node *node, struct rk_buf *frame, struct orig
     if (node->is_disk_nearly_full) {
         return RK_FULL;
     }
+    if (node->disk_jobs >= NODE_DISK_JOBS_MAX) { /* it hangs: the core soon steps down */
+        return RK_BUSY;
+    }
     if (batch->count == RAFT_WRITE_ENTRIES_MAX) {
         node_flush_proposals(node);
     }
