@@ -1,6 +1,7 @@
 /* raftkv status: the members as one node knows them, and what each says of itself. All are asked
  * at once with a short timeout, so that one dead node costs two seconds and not two for each. */
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -75,6 +76,15 @@ static void members_take(const json_t *members, struct survey *survey)
         text_take(member, "client_address", row->client_address, sizeof(row->client_address));
         text_take(member, "role", row->membership, sizeof(row->membership));
     }
+}
+
+/* The server's order is that of random ids, which says nothing to a reader. */
+static int row_compare(const void *left, const void *right)
+{
+    const struct row *left_row = left;
+    const struct row *right_row = right;
+
+    return strcmp(left_row->name, right_row->name);
 }
 
 static void row_fail(struct row *row, const char *role, const char *why)
@@ -167,6 +177,7 @@ static enum cli_exit survey_make(const struct cli *cli, struct survey *survey)
         result = cli_refused(cli, "status", &response);
     } else {
         members_take(members, survey);
+        qsort(survey->rows, survey->rows_count, sizeof(survey->rows[0]), row_compare);
         survey->rows_count += survey->rows_count == 0;
         nodes_ask(cli, survey);
     }

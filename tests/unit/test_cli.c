@@ -461,6 +461,30 @@ START_TEST(status_notices_an_address_of_another_node)
 }
 END_TEST
 
+/* The server lists its members by their random ids. */
+START_TEST(status_lists_the_members_by_name)
+{
+    static const char body[] = "[{\"id\":1,\"name\":\"n3\"},{\"id\":2,\"name\":\"n1\"},"
+                               "{\"id\":3,\"name\":\"n2\"}]";
+    char members[256];
+    const struct http_stub_answer answers[] = {{"/v1/cluster/members", members}};
+    snprintf(members, sizeof(members), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
+             sizeof(body) - 1, body);
+    struct http_stub *stub = http_stub_start(answers, 1);
+    snprintf(addr, sizeof(addr), "http://127.0.0.1:%u", http_stub_port(stub));
+
+    ck_assert_int_eq(RUN("status"), CLI_DONE);
+    ck_assert_contains(out_text, "\nn1 ");
+    ck_assert_contains(strstr(out_text, "\nn1 "), "\nn2 ");
+    ck_assert_contains(strstr(out_text, "\nn2 "), "\nn3 ");
+    ck_assert_int_eq(RUN("status", "--json"), CLI_DONE);
+    ck_assert_contains(out_text, "\"n1\"");
+    ck_assert_contains(strstr(out_text, "\"n1\""), "\"n2\"");
+    ck_assert_contains(strstr(out_text, "\"n2\""), "\"n3\"");
+    http_stub_stop(stub);
+}
+END_TEST
+
 START_TEST(status_of_a_node_without_a_cluster_is_its_own)
 {
     static const struct http_stub_answer answers[] = {
@@ -520,6 +544,7 @@ static void other_tests_add(TCase *tcase)
     tcase_add_test(tcase, status_shows_every_member);
     tcase_add_test(tcase, status_says_who_cannot_be_reached);
     tcase_add_test(tcase, status_notices_an_address_of_another_node);
+    tcase_add_test(tcase, status_lists_the_members_by_name);
     tcase_add_test(tcase, status_of_a_node_without_a_cluster_is_its_own);
     tcase_add_test(tcase, status_of_no_node_says_no);
 }
