@@ -1,0 +1,114 @@
+/* Exchanges of an HTTP server that are suspended and answered later. Section numbers are those of
+ * the parser seam (pitfall F6). */
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "support/run.h"
+#include "unit/http_session.h"
+
+/* ---- suspended exchanges ---- */
+
+START_TEST(suspended_exchange_is_answered_from_another_thread)
+{
+    pthread_t thread;
+
+    suspend_one();
+    ck_assert_int_eq(pthread_create(&thread, NULL, complete_suspended, &fixture), 0);
+    await_text(&fixture, client, "PUT /later 2 hi.\n");
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(http_server_counts(fixture.server).suspended, 0);
+
+    raw_text(client, "GET /next HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_text(&fixture, client, "GET /next 0");
+}
+END_TEST
+
+START_TEST(exchange_may_be_suspended_twice)
+{
+    suspend_one();
+    fixture.suspends_again = true;
+    (void)complete_suspended(&fixture);
+    fixture_turn(&fixture);
+    ck_assert(!fixture.suspends_again);
+    ck_assert(is_suspended(&fixture));
+    (void)complete_suspended(&fixture);
+    await_text(&fixture, client, "PUT /later 2 hi.\n");
+}
+END_TEST
+
+/* 4.1: long polls outlive every deadline of a slow peer. */
+START_TEST(suspended_exchange_is_not_reaped)
+{
+    fixture.options.header_timeout_ms = 30;
+    fixture.options.body_timeout_ms = 30;
+    fixture.options.idle_timeout_ms = 30;
+    fixture.options.write_timeout_ms = 30;
+    suspend_one();
+    struct raw_client *other = raw_open(&fixture);
+    await_closed(&fixture, other);
+    raw_close(other);
+    (void)complete_suspended(&fixture);
+    await_text(&fixture, client, "PUT /later 2 hi.\n");
+}
+END_TEST
+
+START_TEST(pipelined_request_waits_for_the_suspended_one)
+{
+    suspend_one();
+    raw_text(client, "GET /behind HTTP/1.1\r\nHost: x\r\n\r\n");
+    fixture_turn(&fixture);
+    ck_assert_uint_eq(fixture.requests_count, 1);
+    (void)complete_suspended(&fixture);
+    await_text(&fixture, client, "GET /behind 0");
+    ck_assert(strstr(client->in, "PUT /later") < strstr(client->in, "GET /behind"));
+}
+END_TEST
+
+START_TEST(client_that_went_while_suspended_is_noticed_when_completed)
+{
+    suspend_one();
+    hang_up();
+    fixture_turn(&fixture);
+    ck_assert_uint_eq(fixture.ends_count, 0);
+    (void)complete_suspended(&fixture);
+    await_true(&fixture, has_no_connection);
+    ck_assert_uint_eq(fixture.ends_count, 1);
+}
+END_TEST
+
+START_TEST(abandoning_closes_what_is_suspended)
+{
+    suspend_one();
+    http_server_abandon(fixture.server);
+    await_closed(&fixture, client);
+    ck_assert_uint_eq(client->in_size, 0);
+    ck_assert_uint_eq(fixture.ends_count, 1);
+}
+END_TEST
+
+/* The negative space: an exchange must be answered once. */
+START_TEST(completing_what_is_not_suspended_aborts)
+{
+    suspend_one();
+    (void)complete_suspended(&fixture);
+    (void)complete_suspended(&fixture);
+    fixture_turn(&fixture);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("http_suspend");
+
+    tcase_add_checked_fixture(tcase, session_init, session_end);
+    tcase_set_timeout(tcase, 30);
+    tcase_add_test(tcase, suspended_exchange_is_answered_from_another_thread);
+    tcase_add_test(tcase, exchange_may_be_suspended_twice);
+    tcase_add_test(tcase, suspended_exchange_is_not_reaped);
+    tcase_add_test(tcase, pipelined_request_waits_for_the_suspended_one);
+    tcase_add_test(tcase, client_that_went_while_suspended_is_noticed_when_completed);
+    tcase_add_test(tcase, abandoning_closes_what_is_suspended);
+    tcase_add_test_raise_signal(tcase, completing_what_is_not_suspended_aborts, SIGABRT);
+    return run_suite("http_suspend", tcase);
+}
