@@ -46,12 +46,6 @@ _Noreturn void node_end(struct node *node, enum rk_status status, const char *ev
 
 /* -- one turn -- */
 
-void node_disk_submit(struct node *node, struct disk_job *job)
-{
-    node->disk_jobs++;
-    disk_submit(node->disk, job);
-}
-
 static void take_space(struct node *node, const struct disk_job *job)
 {
     node->is_space_asked = false;

@@ -249,9 +249,8 @@ struct node {
 _Noreturn void node_end(struct node *node, enum rk_status status, const char *event,
                         raft_index index);
 
-void node_disk_submit(struct node *node, struct disk_job *job);
-
 /* node_step.c: one event through the core, its outputs performed in order. */
+void node_disk_submit(struct node *node, struct disk_job *job);
 RK_MUST_USE enum rk_status node_step(struct node *node, const struct raft_event *event);
 void node_persisted(struct node *node, struct disk_job *job);
 void node_restart_core(struct node *node, const struct raft_restored *restored);

@@ -135,6 +135,12 @@ static void truncate_tail(struct node *node, raft_index from)
     tail_init(&node->tail, last, chain);
 }
 
+void node_disk_submit(struct node *node, struct disk_job *job)
+{
+    node->disk_jobs++;
+    disk_submit(node->disk, job);
+}
+
 static void perform_write(struct node *node, bool is_own)
 {
     const struct raft_write *write = &node->outputs->write;
