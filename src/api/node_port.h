@@ -30,7 +30,8 @@ struct node_view {
     char node_name[RK_NODE_NAME_SIZE_MAX + 1];
     raft_node_id node_id; /* 0: of no cluster yet */
     char cluster_id[33];  /* "": none yet */
-    const char *role;     /* static text: follower, pre_candidate, candidate, leader, or, outside a
+    const char *role;     /* static text: follower, pre_candidate, candidate, leader,
+                             recovering (its log lost its end), or, outside a
                              cluster, forming, waiting (refused: see not_ready_reason) */
     raft_term term;
     bool has_leader;

@@ -17,6 +17,18 @@ void raft_election_heard(struct raft *raft, raft_node_id leader)
     raft->election_deadline_ms = raft->now_ms + raft->election_timeout_ms;
 }
 
+/* A log that lost its end may have acknowledged what it no longer shows: its vote could elect a
+ * leader without a committed entry (pitfall 49). Terms never fall in a log, so once a leader has
+ * brought it to the lost entry or past it, nothing is missing any more. */
+bool raft_election_is_recovering(const struct raft *raft)
+{
+    const struct raft_entry_id lost = raft->options.recover_to;
+    const raft_index durable = raft->writes.durable_index;
+    const raft_term term = trail_term(&raft->trail, durable);
+
+    return term < lost.term || (term == lost.term && durable < lost.index);
+}
+
 /* A voter of the configuration in force; and while that is not known to be committed, one of the
  * former too: if it alone holds the entry that removes it, nobody else can win (4.2.2, Figure 4.6).
  * A leader begins its term with an entry, so one that could not take an entry may not stand. */
@@ -24,6 +36,10 @@ bool raft_election_may_stand(const struct raft *raft)
 {
     const struct config_log *configs = &raft->configs;
     const raft_node_id id = raft->options.id;
+
+    if (raft_election_is_recovering(raft)) {
+        return false;
+    }
     const bool is_needed =
         configs->index > raft->commit_index && config_is_voter(&configs->former, id);
     return (config_is_voter(&configs->now, id) || is_needed) && trail_room(&raft->trail) > 0;
@@ -156,7 +172,8 @@ static bool is_up_to_date(const struct raft *raft, struct raft_entry_id theirs)
  * candidate counts by its own (pitfall 18). Only a node that never had one stays out. */
 static bool may_grant(const struct raft *raft, const struct raft_message *message)
 {
-    if (config_is_empty(&raft->configs.now) || raft_election_is_sticky(raft, message)) {
+    if (config_is_empty(&raft->configs.now) || raft_election_is_sticky(raft, message) ||
+        raft_election_is_recovering(raft)) {
         return false;
     }
     if (!is_up_to_date(raft, message->vote_request.last)) {

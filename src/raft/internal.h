@@ -110,6 +110,7 @@ void raft_election_heard(struct raft *raft, raft_node_id leader); /* of the curr
 void raft_election_timeout(struct raft *raft);
 void raft_election_campaign(struct raft *raft, bool is_transfer); /* skips the pre-vote */
 void raft_election_tally(struct raft *raft); /* an own vote may have become durable */
+bool raft_election_is_recovering(const struct raft *raft);
 bool raft_election_may_stand(const struct raft *raft);
 /* A vote request that must not disturb: it is refused and its term is not taken over (4.2.3). */
 bool raft_election_is_sticky(const struct raft *raft, const struct raft_message *message);

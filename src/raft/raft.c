@@ -394,6 +394,7 @@ struct raft_view raft_view(const struct raft *raft)
         .config = &raft->configs.now,
         .config_index = raft->configs.index,
         .is_config_committed = raft->configs.index <= raft->commit_index,
+        .is_recovering = raft_election_is_recovering(raft),
         .is_storage_stalled = raft_is_storage_stalled(raft),
     };
 }

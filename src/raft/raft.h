@@ -36,6 +36,10 @@ struct raft_options {
     bool check_quorum;              /* 6.2: a leader that hears from no quorum steps down; and
                                        4.2.3: voters that hear from a leader refuse to vote, as
                                        one that knows a term does for T after its start */
+    struct raft_entry_id recover_to; /* the log once held this entry, {0, 0} for none: while its
+                                        durable end is before it, in (term, index), something this
+                                        node promised is missing, and it neither votes nor stands
+                                        until a leader has refilled it (pitfall 49) */
 };
 
 /* What the disk gave back at start; borrowed for raft_init(). */
@@ -143,6 +147,7 @@ struct raft_view {
     const struct raft_config *config; /* the latest in the log, in force (4.1) */
     raft_index config_index;
     bool is_config_committed;
+    bool is_recovering;      /* the durable log is short of options.recover_to */
     bool is_storage_stalled; /* oldest pending write older than two election timeouts (F9) */
 };
 struct raft_view raft_view(const struct raft *raft);

@@ -16,6 +16,7 @@ enum {
 
 struct disk_thread {
     struct log_store *store;
+    struct high_water *water;
     struct data_dir *dir;
     struct rk_queue *jobs;
     struct rk_queue *results;
@@ -45,6 +46,22 @@ void disk_job_free(struct disk_job *job)
     rk_heap_free(job);
 }
 
+/* After the store, so that the mark never promises more than the log holds; before the jobs are
+ * reported, so that a vote is in both when its answer leaves. */
+static enum rk_status note_high_water(struct disk_thread *disk)
+{
+    const struct log_bounds *bounds = &disk->store->bounds;
+
+    if (disk->water == NULL) {
+        return RK_OK;
+    }
+    const enum rk_status status = high_water_vote(disk->water, &disk->store->hard_state);
+    if (status != RK_OK) {
+        return status;
+    }
+    return high_water_advance(disk->water, bounds->last, bounds->last_chain, rk_monotonic_ms());
+}
+
 static void run_writes(struct disk_thread *disk, struct disk_job *const *jobs, uint32_t count)
 {
     const struct raft_write *writes[BATCH_MAX];
@@ -54,6 +71,9 @@ static void run_writes(struct disk_thread *disk, struct disk_job *const *jobs, u
     }
     if (disk->failed == RK_OK) {
         disk->failed = log_store_write(disk->store, writes, count);
+    }
+    if (disk->failed == RK_OK) {
+        disk->failed = note_high_water(disk);
     }
     for (uint32_t i = 0; i < count; i++) {
         jobs[i]->status = disk->failed;
@@ -118,30 +138,60 @@ static void maintain(struct disk_thread *disk)
     }
 }
 
+static uint64_t flush_due_ms(const struct disk_thread *disk)
+{
+    return disk->water == NULL || disk->failed != RK_OK ? UINT64_MAX
+                                                        : high_water_deadline_ms(disk->water);
+}
+
+static uint32_t wait_ms(const struct disk_thread *disk)
+{
+    const uint64_t now_ms = rk_monotonic_ms();
+    const uint64_t due_ms = flush_due_ms(disk);
+
+    if (due_ms <= now_ms) {
+        return 0;
+    }
+    return due_ms - now_ms < IDLE_WAIT_MS ? (uint32_t)(due_ms - now_ms) : IDLE_WAIT_MS;
+}
+
+static void flush_high_water(struct disk_thread *disk, bool is_last)
+{
+    const uint64_t now_ms = rk_monotonic_ms();
+    const uint64_t due_ms = flush_due_ms(disk);
+
+    if (due_ms <= now_ms || (is_last && due_ms != UINT64_MAX)) {
+        disk->failed = high_water_flush(disk->water, now_ms);
+    }
+}
+
 static void *disk_main(void *context)
 {
     struct disk_thread *disk = context;
     struct disk_job *jobs[BATCH_MAX];
 
     while (true) {
-        const uint32_t count = rk_queue_pop_wait(disk->jobs, jobs, BATCH_MAX, IDLE_WAIT_MS);
+        const uint32_t count = rk_queue_pop_wait(disk->jobs, jobs, BATCH_MAX, wait_ms(disk));
         if (count > 0) {
             atomic_store(&disk->busy_since_ms, rk_monotonic_ms());
             run_batch(disk, jobs, count);
             maintain(disk);
             atomic_store(&disk->busy_since_ms, 0);
         }
+        flush_high_water(disk, false);
         if (atomic_load(&disk->stopping) && rk_queue_count(disk->jobs) == 0) {
             return NULL;
         }
     }
 }
 
-struct disk_thread *disk_thread_start(struct log_store *store, struct data_dir *dir)
+struct disk_thread *disk_thread_start(struct log_store *store, struct high_water *water,
+                                      struct data_dir *dir)
 {
     struct disk_thread *disk = rk_heap_zalloc(1, sizeof(*disk));
 
     disk->store = store;
+    disk->water = water;
     disk->dir = dir;
     disk->jobs = rk_queue_new(DISK_JOBS_MAX, sizeof(struct disk_job *));
     disk->results = rk_queue_new(DISK_JOBS_MAX, sizeof(struct disk_job *));
@@ -168,6 +218,8 @@ void disk_thread_stop(struct disk_thread *disk)
     }
     rk_queue_free(disk->jobs);
     rk_queue_free(disk->results);
+    flush_high_water(disk, true);
+    high_water_close(disk->water);
     log_store_close(disk->store);
     rk_heap_free(disk);
 }

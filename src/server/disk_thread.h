@@ -18,6 +18,7 @@
 #include "raft/types.h"
 #include "server/block.h"
 #include "storage/data_dir.h"
+#include "storage/high_water.h"
 #include "storage/log_store.h"
 
 enum { DISK_JOBS_MAX = 16384 };
@@ -49,8 +50,11 @@ struct disk_job {
 
 struct disk_thread;
 
-/* Takes `store` over; `dir` is borrowed and may be NULL (memory store). */
-struct disk_thread *disk_thread_start(struct log_store *store, struct data_dir *dir);
+/* Takes `store` and `water` over; `dir` is borrowed. dir and water are NULL with a memory store. A
+ * write is reported done when its term and vote are in the high-water mark too; its last entry
+ * follows there within HIGH_WATER_LAG_MS. */
+struct disk_thread *disk_thread_start(struct log_store *store, struct high_water *water,
+                                      struct data_dir *dir);
 
 /* Finishes what was submitted, joins, closes the store. NULL is allowed. */
 void disk_thread_stop(struct disk_thread *disk);

@@ -18,6 +18,7 @@
 #include "server/gateway.h"
 #include "server/node.h"
 #include "storage/data_dir.h"
+#include "storage/high_water.h"
 #include "storage/log_store_mem.h"
 #include "storage/log_store_sqlite.h"
 
@@ -32,6 +33,7 @@ struct lifecycle {
     const struct options *options;
     struct data_dir *dir;
     struct log_store *store;
+    struct high_water *water;
     struct root_board *board;
     struct node *node;
     struct gateway *gateway;
@@ -40,6 +42,20 @@ struct lifecycle {
 };
 
 _Static_assert((int)MESSAGE_SIZE >= (int)HTTP_LISTENER_ERROR_SIZE, "a listener's error fits");
+
+static enum rk_status open_high_water(struct lifecycle *life)
+{
+    bool is_new = false;
+    const enum rk_status status =
+        high_water_open(data_dir_path(life->dir, "high-water"), life->store->identity.incarnation,
+                        &life->water, &is_new, life->message, sizeof(life->message));
+
+    if (status == RK_OK && is_new && life->store->bounds.last.index > 0) {
+        rk_log(RK_LOG_WARN, "node", "high_water_missing",
+               RK_TEXT("meaning", "whether the log lost its end cannot be told"), RK_END);
+    }
+    return status;
+}
 
 static enum rk_status open_store(struct lifecycle *life)
 {
@@ -71,7 +87,7 @@ static enum rk_status open_store(struct lifecycle *life)
         data_dir_drop_ballast(life->dir);
         status = log_store_sqlite_open(&sqlite, &life->store, life->message, sizeof(life->message));
     }
-    return status;
+    return status == RK_OK ? open_high_water(life) : status;
 }
 
 static enum rk_status open_node(struct lifecycle *life)
@@ -79,10 +95,12 @@ static enum rk_status open_node(struct lifecycle *life)
     const struct node_start_options start = {
         .options = life->options,
         .store = life->store,
+        .water = life->water,
         .dir = life->dir,
         .board = life->board,
     };
 
+    life->water = NULL;
     life->store = NULL; /* the node's, whatever comes of it */
     return node_start(&start, &life->node, life->message, sizeof(life->message));
 }
@@ -140,6 +158,7 @@ static void stop_all(struct lifecycle *life)
     gateway_free(life->gateway);
     node_free(life->node);
     root_board_free(life->board);
+    high_water_close(life->water);
     log_store_close(life->store);
     data_dir_close(life->dir);
 }

@@ -396,19 +396,20 @@ enum rk_status node_start(const struct node_start_options *start, struct node **
                           size_t message_size)
 {
     struct node *node = node_new(start);
-    enum rk_status status = node_restore(node, start->store, message, message_size);
+    enum rk_status status = node_restore(node, start->store, start->water, message, message_size);
 
     if (status == RK_OK) {
         RK_ASSERT(message_size >= HTTP_LISTENER_ERROR_SIZE);
         status = http_listener_open(start->options->peer_listen, &node->peer_listener, message);
     }
     if (status != RK_OK) {
+        high_water_close(start->water);
         log_store_close(start->store);
         node_free(node);
         return status;
     }
     open_peer_side(node);
-    node->disk = disk_thread_start(start->store, start->dir);
+    node->disk = disk_thread_start(start->store, start->water, start->dir);
     node_watch_all(node);
     node->is_view_stale = true;
     node_view_update(node);

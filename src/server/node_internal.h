@@ -176,6 +176,7 @@ struct node {
     struct raft *raft;
     struct raft_outputs *outputs;
     struct raft_view view;
+    struct raft_entry_id recover_to; /* the log once held it and does not now; {0, 0}: none */
     struct tail tail;
     uint64_t durable_write; /* every write up to this number is durable */
     struct outbox outbox;
@@ -256,7 +257,8 @@ void node_persisted(struct node *node, struct disk_job *job);
 void node_restart_core(struct node *node, const struct raft_restored *restored);
 
 /* node_restore.c: what the log says at start. */
-RK_MUST_USE enum rk_status node_restore(struct node *node, struct log_store *store, char *message,
+RK_MUST_USE enum rk_status node_restore(struct node *node, struct log_store *store,
+                                        const struct high_water *water, char *message,
                                         size_t message_size);
 
 /* node_apply.c: applies what is committed; the core hears of it in node_report_applied(). */

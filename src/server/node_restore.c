@@ -108,8 +108,42 @@ static void start_core(struct node *node, struct restoring *restoring, struct lo
            RK_END);
 }
 
-enum rk_status node_restore(struct node *node, struct log_store *store, char *message,
-                            size_t message_size)
+/* The database alone cannot tell that it lost its end (F1): the mark beside it can. Term and vote
+ * are the later of the two; a log short of the mark waits for a leader to refill it. */
+static enum rk_status apply_high_water(struct node *node, struct log_store *store,
+                                       const struct high_water *water, char *message,
+                                       size_t message_size)
+{
+    const struct high_water_mark *mark = high_water_mark(water);
+    struct raft_write write = {.has_hard_state = true};
+
+    if (high_water_hard_state(mark, &store->hard_state, &write.hard_state) != RK_OK) {
+        (void)snprintf(message, message_size,
+                       "raft.db and high-water hold different votes in term %llu",
+                       (unsigned long long)store->hard_state.term);
+        return RK_CORRUPT;
+    }
+    if (!high_water_is_reached(mark, store->bounds.last)) {
+        node->recover_to = mark->last;
+        rk_log(RK_LOG_ERROR, "node", "log_shorter_than_high_water",
+               RK_U64("last_index", store->bounds.last.index),
+               RK_U64("lost_index", mark->last.index), RK_U64("lost_term", mark->last.term),
+               RK_END);
+    }
+    if (write.hard_state.term == store->hard_state.term &&
+        write.hard_state.vote == store->hard_state.vote) {
+        return RK_OK;
+    }
+    const struct raft_write *const writes[] = {&write};
+    const enum rk_status status = log_store_write(store, writes, 1);
+    if (status != RK_OK) {
+        (void)snprintf(message, message_size, "raft.db: %s", rk_status_text(status));
+    }
+    return status;
+}
+
+enum rk_status node_restore(struct node *node, struct log_store *store,
+                            const struct high_water *water, char *message, size_t message_size)
 {
     struct restoring restoring = {
         .node = node,
@@ -119,8 +153,11 @@ enum rk_status node_restore(struct node *node, struct log_store *store, char *me
 
     node->now_ms = rk_monotonic_ms();
     node->incarnation = store->identity.incarnation;
-    node->view.hard_state = store->hard_state;
     enum rk_status status = scan(&restoring, store, message, message_size);
+    if (status == RK_OK && water != NULL) {
+        status = apply_high_water(node, store, water, message, message_size);
+    }
+    node->view.hard_state = store->hard_state;
     if (status == RK_OK) {
         status = node_identity_start(node, &reason);
         if (status == RK_OK) {

@@ -196,6 +196,9 @@ static void role_changed(struct node *node, const struct raft_view *before)
     const struct raft_view *view = &node->view;
 
     node->is_view_stale = true;
+    if (before->is_recovering && !view->is_recovering) {
+        rk_log(RK_LOG_INFO, "node", "log_refilled", RK_U64("last_index", view->last.index), RK_END);
+    }
     if (view->role != before->role || view->leader != before->leader ||
         (view->leader != 0 && view->hard_state.term != before->hard_state.term)) {
         log_role(node, view);
@@ -223,7 +226,8 @@ enum rk_status node_step(struct node *node, const struct raft_event *event)
     node_confirm_reads(node);
     if (node->view.role != before.role || node->view.leader != before.leader ||
         node->view.hard_state.term != before.hard_state.term ||
-        node->view.is_term_committed != before.is_term_committed) {
+        node->view.is_term_committed != before.is_term_committed ||
+        node->view.is_recovering != before.is_recovering) {
         role_changed(node, &before);
     }
     return status;
@@ -260,6 +264,7 @@ void node_restart_core(struct node *node, const struct raft_restored *restored)
         .inflight_max = node->options->max_inflight,
         .pre_vote = true,
         .check_quorum = true,
+        .recover_to = node->recover_to,
     };
 
     node->raft = raft_init(node->raft, raft_size(), &options, restored, node->now_ms);

@@ -33,6 +33,9 @@ static const char *role_text(const struct node *node)
     case STANDING_MEMBER:
         break;
     }
+    if (node->view.is_recovering) {
+        return "recovering";
+    }
     return raft_role_name(node->view.role);
 }
 
@@ -85,6 +88,9 @@ static const char *standing_reason(const struct node *node)
         return node->refused_reason;
     case STANDING_MEMBER:
         break;
+    }
+    if (node->view.is_recovering) {
+        return "recovering: the log is shorter than it once was, a leader has to refill it";
     }
     return node->view.leader == 0 ? "no leader is known" : "";
 }
