@@ -1,6 +1,7 @@
 /* What a client learns of its write when the entry is not its own any more. */
 #include "node_fixture.h"
 
+#include "base/frame.h"
 #include "support/run.h"
 
 static struct http_exchange exchange;
@@ -42,11 +43,49 @@ START_TEST(write_before_what_is_truncated_goes_on_waiting)
 }
 END_TEST
 
+/* The entry after the last applied one is applied now; it is of `term`. */
+static void apply_next(raft_term term)
+{
+    struct disk_job *job = disk_job_new(DISK_READ);
+
+    job->first = fixture.node->last_applied + 1;
+    rk_frame_end(&job->frames, rk_frame_begin(&job->frames, RAFT_ENTRY_NOOP));
+    (void)rk_frame_seal(job->frames.data, (uint32_t)job->frames.size, term, job->first, 0);
+    node_apply_read(fixture.node, job);
+    disk_job_free(job);
+    node_flush_done(fixture.node);
+}
+
+/* Pitfall 114: another leader's entry at the same index is not the one that was proposed. */
+START_TEST(pitfall_114_entry_of_another_term_is_not_the_waiters)
+{
+    fixture_lead();
+    write_pend((struct raft_entry_id){.term = 1, .index = fixture.node->last_applied + 1});
+    apply_next(2);
+
+    ck_assert_uint_eq(exchange.answers, 1);
+    ck_assert_int_eq(request.status, RK_UNKNOWN);
+}
+END_TEST
+
+START_TEST(entry_of_the_waiters_term_is_its_own)
+{
+    fixture_lead();
+    write_pend((struct raft_entry_id){.term = 1, .index = fixture.node->last_applied + 1});
+    apply_next(1);
+
+    ck_assert_uint_eq(exchange.answers, 1);
+    ck_assert_int_eq(request.status, RK_OK);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("node_writes");
     tcase_add_checked_fixture(tcase, fixture_open, fixture_close);
     tcase_add_test(tcase, pitfall_113_truncated_write_has_an_unknown_outcome);
     tcase_add_test(tcase, write_before_what_is_truncated_goes_on_waiting);
+    tcase_add_test(tcase, pitfall_114_entry_of_another_term_is_not_the_waiters);
+    tcase_add_test(tcase, entry_of_the_waiters_term_is_its_own);
     return run_suite("node_writes", tcase);
 }
