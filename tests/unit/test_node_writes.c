@@ -48,6 +48,7 @@ static void apply_next(raft_term term)
 {
     struct disk_job *job = disk_job_new(DISK_READ);
 
+    rk_buf_init(&job->frames, 4096);
     job->first = fixture.node->last_applied + 1;
     rk_frame_end(&job->frames, rk_frame_begin(&job->frames, RAFT_ENTRY_NOOP));
     (void)rk_frame_seal(job->frames.data, (uint32_t)job->frames.size, term, job->first, 0);
