@@ -448,7 +448,9 @@ static void message_result(struct node *node, const struct outgoing *outgoing,
         if (result->status == RK_OK) {
             log_refusal(peer, result->body);
         } else {
-            peer_failed(node, peer, rk_status_text(result->status));
+            peer_failed(node, peer,
+                        result->status == RK_NOT_FOUND ? "nobody listens there"
+                                                       : "no whole answer came in time");
         }
         if (outgoing->message_type == RAFT_APPEND_REQUEST) {
             peer->is_unreachable_due = true;
