@@ -211,7 +211,7 @@ static void on_request(void *context, struct http_exchange *exchange,
         submit(call, exchange, CLIENT_WRITE);
         return;
     case API_READ:
-        if (call->api.consistency == API_STALE) {
+        if (call->api.consistency == API_STALE && node_has_caught_up(loop->gateway->node)) {
             finish_read(call, &response);
             http_exchange_respond(exchange, &response);
             return;

@@ -50,6 +50,10 @@ RK_MUST_USE enum rk_status node_submit(struct node *node, struct client_request 
  * readiness and health is not judged. */
 void node_view_refresh(struct node *node, struct node_view *view, uint64_t *version);
 
+/* False from the start until the node has applied, once, all that a leader called committed. Before
+ * that its state is that of no moment in the cluster's life: it is not even stale. */
+bool node_has_caught_up(const struct node *node);
+
 /* A whole view, with readiness and health as of now. */
 void node_view_copy(struct node *node, struct node_view *view);
 

@@ -142,7 +142,8 @@ struct node_numbers {
     _Atomic uint64_t durable_index;
     _Atomic uint64_t leader_contact_ms; /* UINT64_MAX: this node leads; 0: never */
     _Atomic uint64_t turned_at_ms;
-    _Atomic uint64_t version; /* of shared_view */
+    _Atomic bool has_caught_up; /* since the start: applied all that a leader called committed */
+    _Atomic uint64_t version;   /* of shared_view */
 };
 
 struct node {

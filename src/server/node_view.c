@@ -129,6 +129,10 @@ void node_view_update(struct node *node)
     atomic_store(&numbers->durable_index, node->view.durable_index);
     atomic_store(&numbers->leader_contact_ms, node->view.leader_contact_ms);
     atomic_store(&numbers->turned_at_ms, node->now_ms);
+    if (node->view.leader != 0 && node->view.commit_index > 0 &&
+        node->last_applied >= node->view.commit_index) {
+        atomic_store(&numbers->has_caught_up, true);
+    }
     if (!node->is_view_stale &&
         !(is_leader && node->now_ms - node->view_at_ms >= VIEW_INTERVAL_MS)) {
         return;
@@ -232,4 +236,9 @@ void node_view_copy(struct node *node, struct node_view *view)
     copy_numbers(node, view, now_ms);
     judge_ready(node, view, leads(view), contact_age_ms(node, now_ms));
     judge_alive(node, view, now_ms);
+}
+
+bool node_has_caught_up(const struct node *node)
+{
+    return atomic_load(&node->numbers.has_caught_up);
 }

@@ -36,6 +36,15 @@ expect_body 'no leader'
 http GET "$(url 1)/healthz"
 expect_status 200
 
+# Restarted without a leader it cannot know what of its log is committed: not even ?stale is served,
+# or it would say that there are no keys.
+node_kill 1
+node_start 1
+wait_for 10 "node 1 is up again" answers_health 1
+http GET "$(url 1)/v1/kv/kept?stale"
+expect_status 500
+expect_body 'No cluster leader'
+
 # Who waits for a leader is served when one comes.
 curl -s --noproxy '*' -m $((15 * SLOW)) -X PUT -d waited "$(url 1)/v1/kv/waited" >"$WORK/answer" &
 waiter=$!
