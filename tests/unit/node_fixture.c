@@ -35,7 +35,6 @@ void node_end(struct node *node, enum rk_status status, const char *event, raft_
     (void)node;
     ck_abort_msg("the node ended: %s, %s, %llu", event, rk_status_text(status),
                  (unsigned long long)index);
-    abort();
 }
 
 const struct http_request *http_exchange_request(const struct http_exchange *exchange)
