@@ -104,6 +104,19 @@ void answer_append_quoted(struct rk_buf *buf, const char *text)
     rk_buf_append_byte(buf, '"');
 }
 
+void answer_append_grouped(struct rk_buf *buf, uint64_t value)
+{
+    if (value >= 1000) {
+        answer_append_grouped(buf, value / 1000);
+        rk_buf_append_byte(buf, ',');
+        rk_buf_append_byte(buf, (uint8_t)('0' + value / 100 % 10));
+        rk_buf_append_byte(buf, (uint8_t)('0' + value / 10 % 10));
+        rk_buf_append_byte(buf, (uint8_t)('0' + value % 10));
+        return;
+    }
+    rk_buf_append_u64(buf, value);
+}
+
 static bool has_header(const struct http_response *response, const char *name)
 {
     for (uint32_t i = 0; i < response->headers_count; i++) {

@@ -34,6 +34,9 @@ void answer_read_headers(struct http_response *response, const struct node_view 
 /* Appends `text` in double quotes, with Go's escapes for what is not printable ASCII. */
 void answer_append_quoted(struct rk_buf *buf, const char *text);
 
+/* Appends a number as people read it: 120,310. */
+void answer_append_grouped(struct rk_buf *buf, uint64_t value);
+
 /* The last touch, once for every answer: the headers that all of them have, no body for HEAD, and
  * a refused write says that nothing was done unless its outcome is already there. */
 void answer_seal(enum http_method method, struct http_response *response);

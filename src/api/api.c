@@ -5,6 +5,7 @@
 #include "api/request.h"
 #include "api/router.h"
 #include "base/assert.h"
+#include "base/heap.h"
 
 /* Member by member: zeroing the parameters would cost more than parsing most queries. */
 static void call_init(struct api_call *call, const struct api_options *options,
@@ -17,6 +18,7 @@ static void call_init(struct api_call *call, const struct api_options *options,
     call->consistency = API_DEFAULT;
     call->max_stale_ms = UINT64_MAX;
     call->parameters_count = 0;
+    call->admin = NULL;
     rk_buf_init(&call->frame, RK_FRAME_SIZE_MAX);
     rk_buf_init(&call->key, RK_TARGET_SIZE_MAX);
     rk_buf_init(&call->query, RK_TARGET_SIZE_MAX + 1);
@@ -162,8 +164,38 @@ void api_seal_refusal(enum http_method method, struct http_response *response)
     answer_seal(method, response);
 }
 
+void api_finish_admin(struct api_call *call, const struct admin_outcome *outcome,
+                      const struct node_view *node, struct http_response *response)
+{
+    RK_ASSERT(call->action == API_ADMIN);
+    if (outcome->status != RK_OK) {
+        http_response_header_static(response, "X-Raftkv-Outcome", error_outcome(outcome->status));
+        fail(call, outcome->status, error_write_text(outcome->status), response);
+        return;
+    }
+    call->route->finish_admin(call, outcome, node, response);
+    answer_seal(call->request->method, response);
+}
+
+void api_finish_relayed(struct api_call *call, const struct api_relayed *relayed,
+                        struct http_response *response)
+{
+    RK_ASSERT(call->action == API_ADMIN);
+    answer_text_begin(response, relayed->http_status);
+    if (relayed->is_json) {
+        response->headers_count = 0;
+        http_response_header_static(response, "Content-Type", "application/json");
+    }
+    if (relayed->is_unknown) {
+        http_response_header_static(response, "X-Raftkv-Outcome", "unknown");
+    }
+    rk_buf_append(&response->body, relayed->body.data, relayed->body.size);
+    answer_seal(call->request->method, response);
+}
+
 void api_end(struct api_call *call)
 {
+    rk_heap_free(call->admin);
     rk_buf_done(&call->frame);
     rk_buf_done(&call->key);
     rk_buf_done(&call->query);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/member_port.h"
 #include "api/node_port.h"
 #include "base/buf.h"
 #include "base/http.h"
@@ -24,6 +25,7 @@ enum api_action {
     API_RESPOND, /* the response is ready */
     API_PROPOSE, /* call->frame holds one unsealed frame (base/frame.h); propose it */
     API_READ,    /* needs a root as fresh as call->consistency asks for */
+    API_ADMIN,   /* the leader must do, or answer, call->admin */
 };
 
 enum api_consistency {
@@ -46,10 +48,11 @@ struct api_call {
     const struct api_route *route;
     enum api_action action;
     enum api_consistency consistency;
-    uint64_t max_stale_ms; /* UINT64_MAX: any age will do; only with API_STALE */
-    struct rk_buf frame;   /* API_PROPOSE: to be taken over by the proposer */
-    struct rk_buf key;     /* decoded rest of the path */
-    struct rk_buf query;   /* decoded query string, its parameters point in here */
+    uint64_t max_stale_ms;       /* UINT64_MAX: any age will do; only with API_STALE */
+    struct admin_request *admin; /* API_ADMIN: owned; else NULL */
+    struct rk_buf frame;         /* API_PROPOSE: to be taken over by the proposer */
+    struct rk_buf key;           /* decoded rest of the path */
+    struct rk_buf query;         /* decoded query string, its parameters point in here */
     struct http_field parameters[RK_QUERY_PARAMETERS_MAX]; /* value "" for a bare name */
     uint32_t parameters_count;
 };
@@ -81,6 +84,20 @@ void api_fail_read(struct api_call *call, enum rk_status status, const struct no
 /* For an answer to a request that was refused before api_begin() saw it: the headers that every
  * answer has. */
 void api_seal_refusal(enum http_method method, struct http_response *response);
+
+/* API_ADMIN, on the leader: it was done, refused, or nobody knows. `node` is the leader's view. */
+void api_finish_admin(struct api_call *call, const struct admin_outcome *outcome,
+                      const struct node_view *node, struct http_response *response);
+
+/* API_ADMIN, on another node: the leader's answer, passed on. */
+struct api_relayed {
+    uint32_t http_status;
+    bool is_json;
+    bool is_unknown; /* X-Raftkv-Outcome */
+    struct rk_bytes body;
+};
+void api_finish_relayed(struct api_call *call, const struct api_relayed *relayed,
+                        struct http_response *response);
 
 void api_end(struct api_call *call);
 

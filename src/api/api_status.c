@@ -1,7 +1,9 @@
 #include "api/api_status.h"
 
 #include "api/answer.h"
+#include "api/api_members.h"
 #include "api/read_options.h"
+#include "api/request.h"
 #include "base/assert.h"
 
 /* False: another datacenter was asked for and the response says so. */
@@ -127,7 +129,23 @@ static const char *role_text(const struct node_view_member *member)
     return member->is_learner ? "learner" : "leaving";
 }
 
-static void member_render(struct rk_json *json, const struct node_view_member *member)
+/* How much of the log is there, for people: "matching 81,244 of 120,310". */
+static void matching_render(struct rk_json *json, raft_index match_index, raft_index last_index)
+{
+    struct rk_buf text;
+
+    rk_buf_init(&text, 80);
+    rk_buf_append_text(&text, "matching ");
+    answer_append_grouped(&text, match_index);
+    rk_buf_append_text(&text, " of ");
+    answer_append_grouped(&text, last_index);
+    rk_json_name(json, "progress");
+    rk_json_bytes(json, rk_buf_bytes(&text));
+    rk_buf_done(&text);
+}
+
+static void member_render(struct rk_json *json, const struct node_view_member *member,
+                          raft_index last_index)
 {
     rk_json_object_begin(json);
     member_u64(json, "id", member->id);
@@ -136,8 +154,16 @@ static void member_render(struct rk_json *json, const struct node_view_member *m
     member_text(json, "client_address", member->client_address);
     member_text(json, "role", role_text(member));
     member_bool(json, "seen", member->is_seen);
+    if (member->wants_vote) {
+        member_bool(json, "wants_vote", true);
+    }
+    if (member->replaces != 0) {
+        member_u64(json, "replaces", member->replaces);
+    }
     if (member->has_progress) {
         member_u64(json, "match_index", member->match_index);
+        member_u64(json, "last_index", last_index);
+        matching_render(json, member->match_index, last_index);
         member_u64(json, "commit_index", member->commit_index);
         member_u64(json, "last_applied", member->last_applied);
         member_age(json, "contact_age_ms", member->contact_age_ms);
@@ -145,19 +171,36 @@ static void member_render(struct rk_json *json, const struct node_view_member *m
     rk_json_object_end(json);
 }
 
+static void members_render(struct rk_json *json, const struct node_view *node)
+{
+    RK_ASSERT(node->members_count <= RAFT_MEMBERS_MAX);
+    rk_json_array_begin(json);
+    for (uint32_t i = 0; i < node->members_count; i++) {
+        member_render(json, &node->members[i], node->last_index);
+    }
+    rk_json_array_end(json);
+}
+
 enum api_action cluster_members_begin(struct api_call *call, const struct node_view *node,
                                       struct http_response *response)
 {
     struct rk_json json;
 
-    RK_ASSERT(node->members_count <= RAFT_MEMBERS_MAX);
-    if (!json_begin(call, response, &json)) {
-        return API_RESPOND;
+    if (request_has(call, "consistent")) {
+        return admin_look(call, response);
     }
-    rk_json_array_begin(&json);
-    for (uint32_t i = 0; i < node->members_count; i++) {
-        member_render(&json, &node->members[i]);
+    if (json_begin(call, response, &json)) {
+        members_render(&json, node);
     }
-    rk_json_array_end(&json);
     return API_RESPOND;
+}
+
+void cluster_members_finish(struct api_call *call, const struct admin_outcome *outcome,
+                            const struct node_view *node, struct http_response *response)
+{
+    struct rk_json json;
+
+    (void)outcome;
+    answer_json_begin(call, response, &json);
+    members_render(&json, node);
 }

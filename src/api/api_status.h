@@ -20,8 +20,11 @@ enum api_action status_peers_begin(struct api_call *call, const struct node_view
 enum api_action status_node_begin(struct api_call *call, const struct node_view *node,
                                   struct http_response *response);
 
-/* GET /v1/cluster/members: the configuration, on the leader with each member's progress. */
+/* GET /v1/cluster/members: the configuration, on the leader with each member's progress; with
+ * ?consistent, the leader's answer. */
 enum api_action cluster_members_begin(struct api_call *call, const struct node_view *node,
                                       struct http_response *response);
+void cluster_members_finish(struct api_call *call, const struct admin_outcome *outcome,
+                            const struct node_view *node, struct http_response *response);
 
 #endif

@@ -18,12 +18,16 @@ struct node_view_member {
     char client_address[RK_ADDRESS_SIZE_MAX + 1]; /* "": not known */
     bool is_voter;
     bool is_learner;
-    bool is_seen;      /* false: its incarnation is not written down yet */
-    bool has_progress; /* this node leads and has heard from it: the following are set */
+    bool wants_vote;       /* a learner that becomes a voter once it has caught up */
+    raft_node_id replaces; /* who goes when it votes; 0: nobody */
+    bool is_seen;          /* false: its incarnation is not written down yet */
+    bool has_progress;     /* this node leads and has heard from it: the following are set */
     raft_index match_index;
     raft_index commit_index;
     raft_index last_applied;
-    uint64_t contact_age_ms; /* since it last answered */
+    uint64_t contact_age_ms;  /* since it last answered */
+    bool is_alive;            /* this node leads: it is this one, or answered within a timeout */
+    uint64_t stable_since_ms; /* Unix time at which is_alive last changed, as this node saw it */
 };
 
 struct node_view {
@@ -48,6 +52,8 @@ struct node_view {
     bool is_alive;                  /* every loop has turned within its bound */
     char not_alive_reason[96];
     bool is_disk_nearly_full;
+    raft_index config_index;    /* of the configuration in force */
+    uint32_t failure_tolerance; /* this node leads: voters that may fail, of those that answer */
     uint32_t members_count;
     struct node_view_member members[RAFT_MEMBERS_MAX];
 };

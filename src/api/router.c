@@ -4,10 +4,13 @@
 
 #include "api/api_health.h"
 #include "api/api_kv.h"
+#include "api/api_members.h"
+#include "api/api_operator.h"
 #include "api/api_status.h"
 #include "base/assert.h"
 
 #define LOCAL       "dc token"
+#define CHANGE      LOCAL " pretty cas"
 #define CONSISTENCY "stale consistent leader cached max_stale index wait"
 #define ENTERPRISE  "ns partition peer sameness-group"
 #define KV_COMMON   LOCAL " pretty " CONSISTENCY " " ENTERPRISE
@@ -48,8 +51,58 @@ const struct api_route api_routes[] = {
      .begin = status_node_begin},
     {.method = HTTP_GET,
      .path = "/v1/cluster/members",
+     .parameters = LOCAL " pretty consistent",
+     .begin = cluster_members_begin,
+     .finish_admin = cluster_members_finish},
+    {.method = HTTP_POST,
+     .path = "/v1/cluster/members",
+     .parameters = CHANGE,
+     .begin = members_add_begin,
+     .finish_admin = members_finish},
+    {.method = HTTP_POST,
+     .path = "/v1/cluster/members/replace",
+     .parameters = CHANGE,
+     .begin = members_replace_begin,
+     .finish_admin = members_finish},
+    {.method = HTTP_PATCH,
+     .path = "/v1/cluster/members/",
+     .rest = "member",
+     .rest_is_key = true,
+     .parameters = CHANGE,
+     .begin = members_promote_begin,
+     .finish_admin = members_finish},
+    {.method = HTTP_DELETE,
+     .path = "/v1/cluster/members/",
+     .rest = "member",
+     .rest_is_key = true,
+     .parameters = CHANGE,
+     .begin = members_remove_begin,
+     .finish_admin = members_finish},
+    {.method = HTTP_GET,
+     .path = "/v1/operator/raft/configuration",
+     .parameters = LOCAL " pretty stale",
+     .begin = operator_configuration_begin,
+     .finish_admin = operator_configuration_finish},
+    {.method = HTTP_POST,
+     .path = "/v1/operator/raft/transfer-leader",
+     .parameters = LOCAL " pretty id",
+     .begin = operator_transfer_begin,
+     .finish_admin = operator_transfer_finish},
+    {.method = HTTP_DELETE,
+     .path = "/v1/operator/raft/peer",
+     .parameters = LOCAL " id address",
+     .begin = operator_peer_begin,
+     .finish_admin = operator_peer_finish},
+    {.method = HTTP_GET,
+     .path = "/v1/operator/autopilot/health",
      .parameters = LOCAL " pretty",
-     .begin = cluster_members_begin},
+     .begin = operator_look_begin,
+     .finish_admin = autopilot_health_finish},
+    {.method = HTTP_GET,
+     .path = "/v1/operator/autopilot/state",
+     .parameters = LOCAL " pretty",
+     .begin = operator_look_begin,
+     .finish_admin = autopilot_state_finish},
     {.method = HTTP_GET, .path = "/v1/acl/", .rest = "path", .parameters = "", .begin = acl_begin},
     {.method = HTTP_PUT, .path = "/v1/acl/", .rest = "path", .parameters = "", .begin = acl_begin},
     {.method = HTTP_POST, .path = "/v1/acl/", .rest = "path", .parameters = "", .begin = acl_begin},
@@ -107,10 +160,13 @@ enum route_match route_find(struct rk_bytes path, enum http_method method,
 
 const char *route_method_name(enum http_method method)
 {
-    static const char *const names[] = {
-        [HTTP_GET] = "GET", [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE", [HTTP_POST] = "POST"};
+    static const char *const names[] = {[HTTP_GET] = "GET",
+                                        [HTTP_PUT] = "PUT",
+                                        [HTTP_DELETE] = "DELETE",
+                                        [HTTP_POST] = "POST",
+                                        [HTTP_PATCH] = "PATCH"};
 
-    RK_ASSERT(method <= HTTP_POST);
+    RK_ASSERT(method <= HTTP_PATCH && names[method] != NULL);
     return names[method];
 }
 

@@ -28,6 +28,9 @@ struct api_route {
     void (*finish_read)(struct api_call *call, const struct sm_root *root,
                         const struct node_view *node, struct http_response *response,
                         bool *ret_streams); /* NULL: never reads */
+    void (*finish_admin)(struct api_call *call, const struct admin_outcome *outcome,
+                         const struct node_view *node,
+                         struct http_response *response); /* NULL: not the leader's business */
 };
 
 extern const struct api_route api_routes[];

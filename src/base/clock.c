@@ -29,6 +29,11 @@ uint64_t rk_boottime_ms(void)
     return clock_us(CLOCK_BOOTTIME) / 1000;
 }
 
+uint64_t rk_wall_ms(void)
+{
+    return clock_us(CLOCK_REALTIME) / 1000;
+}
+
 uint64_t rk_random_u64(void)
 {
     uint64_t value = 0;

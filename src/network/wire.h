@@ -79,7 +79,9 @@ struct wire_identity {
     raft_node_id leader;
     /* Asked with ?name=N: what its configuration says of member N. */
     bool asked_is_member;
-    uint64_t asked_incarnation; /* 0: not seen yet */
+    uint64_t asked_incarnation;                   /* 0: not seen yet */
+    raft_node_id asked_id;                        /* 0: no member */
+    char leader_address[RK_ADDRESS_SIZE_MAX + 1]; /* "": none is known */
 };
 void wire_encode_identity(const struct wire_identity *identity, struct rk_buf *buf);
 RK_MUST_USE enum rk_status wire_decode_identity(struct rk_bytes body, struct wire_identity *ret,
@@ -107,6 +109,31 @@ struct wire_forward {
 void wire_encode_forward(const struct wire_forward *forward, struct rk_buf *buf);
 RK_MUST_USE enum rk_status wire_decode_forward(struct rk_bytes body, struct wire_forward *ret,
                                                const char **reason); /* RK_INVALID, RK_CORRUPT */
+
+/* POST /raft/admin: what an administrator asked another node for, whole, for the leader to do. */
+enum { WIRE_METHOD_SIZE_MAX = 8 };
+struct wire_admin {
+    struct wire_envelope envelope;
+    char method[WIRE_METHOD_SIZE_MAX + 1];
+    struct rk_bytes target; /* raw, as it stood in the request line; no NUL behind it */
+    struct rk_bytes body;
+};
+void wire_encode_admin(const struct wire_admin *admin, struct rk_buf *buf);
+RK_MUST_USE enum rk_status wire_decode_admin(struct rk_bytes body, struct wire_admin *ret,
+                                             const char **reason); /* RK_INVALID */
+
+struct wire_admin_answer {
+    struct wire_envelope envelope;
+    enum rk_status status; /* RK_NOT_LEADER: nothing was done, ask another; RK_OK: what follows */
+    uint32_t http_status;  /* 200 .. 599; 0 when there is no answer */
+    bool is_json;
+    bool is_unknown; /* it may have happened or not */
+    struct rk_bytes body;
+};
+void wire_encode_admin_answer(const struct wire_admin_answer *answer, struct rk_buf *buf);
+RK_MUST_USE enum rk_status wire_decode_admin_answer(struct rk_bytes body,
+                                                    struct wire_admin_answer *ret,
+                                                    const char **reason); /* RK_INVALID */
 
 enum { WIRE_RESULT_SIZE_MAX = 64 };
 struct wire_forward_item {

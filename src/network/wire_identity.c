@@ -17,6 +17,8 @@ void wire_encode_identity(const struct wire_identity *identity, struct rk_buf *b
     wire_put_number(&json, "leader", identity->leader);
     wire_put_bool(&json, "asked_is_member", identity->asked_is_member);
     wire_put_hex(&json, "asked_incarnation", identity->asked_incarnation);
+    wire_put_number(&json, "asked_id", identity->asked_id);
+    wire_put_text(&json, "leader_address", identity->leader_address);
     wire_line_end(&json);
 }
 
@@ -44,6 +46,8 @@ enum rk_status wire_decode_identity(struct rk_bytes body, struct wire_identity *
     ret->leader = WIRE_NUMBER(&line, "leader");
     ret->asked_is_member = WIRE_BOOL(&line, "asked_is_member");
     ret->asked_incarnation = WIRE_HEX(&line, "asked_incarnation");
+    ret->asked_id = WIRE_NUMBER(&line, "asked_id");
+    WIRE_TEXT(&line, "leader_address", ret->leader_address, RK_ADDRESS_SIZE_MAX);
     if (!is_node_name(ret->node_name)) {
         wire_line_refuse(&line, "member name is not a node's name");
     }

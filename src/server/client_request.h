@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/api.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "statemachine/result.h"
@@ -17,12 +18,25 @@
 struct http_server;
 struct http_exchange;
 
-enum client_kind { CLIENT_WRITE = 1, CLIENT_READ };
+enum client_kind { CLIENT_WRITE = 1, CLIENT_READ, CLIENT_ADMIN };
+
+/* CLIENT_ADMIN: what the leader is asked for, and its answer, made here from `outcome` or relayed
+ * from another node. */
+struct client_admin {
+    struct api_call *call; /* the HTTP side's; call->admin says what */
+    struct admin_outcome outcome;
+    bool is_relayed;
+    bool is_json;
+    bool is_unknown;
+    uint32_t http_status;
+    struct rk_buf body;
+};
 
 struct client_request {
     enum client_kind kind;
     struct http_server *server; /* whose loop completes it */
     struct http_exchange *exchange;
+    struct client_admin *admin; /* CLIENT_ADMIN */
     struct rk_buf frame; /* CLIENT_WRITE: one unsealed frame; the node takes the bytes over */
 
     /* The answer. A write: RK_OK with `result`, or why not (api/error.h: which of them mean "not

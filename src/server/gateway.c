@@ -69,6 +69,10 @@ static void call_free(struct call *call)
 
     api_end(&call->api);
     rk_buf_done(&call->request.frame);
+    if (call->request.admin != NULL) {
+        rk_buf_done(&call->request.admin->body);
+        rk_heap_free(call->request.admin);
+    }
     if (loop->pool_count == POOL_MAX) {
         rk_heap_free(call);
         return;
@@ -157,6 +161,27 @@ static const struct node_view *view_for(struct gateway_loop *loop,
     return &loop->judged;
 }
 
+/* The view is the node's as it is now, that the change has been made. */
+static void answer_admin(struct call *call, struct http_response *response)
+{
+    struct gateway_loop *loop = call->loop;
+    struct client_admin *admin = call->request.admin;
+
+    if (admin->is_relayed) {
+        const struct api_relayed relayed = {
+            .http_status = admin->http_status,
+            .is_json = admin->is_json,
+            .is_unknown = admin->is_unknown,
+            .body = rk_buf_bytes(&admin->body),
+        };
+        api_finish_relayed(&call->api, &relayed, response);
+        return;
+    }
+    admin->outcome.status = call->request.status;
+    node_view_copy(loop->gateway->node, &loop->judged);
+    api_finish_admin(&call->api, &admin->outcome, &loop->judged, response);
+}
+
 static void answer(struct call *call, struct http_exchange *exchange)
 {
     struct gateway_loop *loop = call->loop;
@@ -164,7 +189,9 @@ static void answer(struct call *call, struct http_exchange *exchange)
 
     node_view_refresh(loop->gateway->node, &loop->view, &loop->view_version);
     http_response_init(&response, RK_REQUEST_SIZE_MAX);
-    if (call->request.kind == CLIENT_WRITE) {
+    if (call->request.kind == CLIENT_ADMIN) {
+        answer_admin(call, &response);
+    } else if (call->request.kind == CLIENT_WRITE) {
         api_finish_write(&call->api, call->request.status, &call->request.result, &loop->view,
                          &response);
     } else if (call->request.status != RK_OK) {
@@ -185,6 +212,11 @@ static void submit(struct call *call, struct http_exchange *exchange, enum clien
     if (kind == CLIENT_WRITE) {
         request->frame = call->api.frame;
         rk_buf_init(&call->api.frame, call->api.frame.size_max);
+    }
+    if (kind == CLIENT_ADMIN) {
+        request->admin = rk_heap_zalloc(1, sizeof(*request->admin));
+        request->admin->call = &call->api;
+        rk_buf_init(&request->admin->body, RK_PEER_BODY_SIZE_MAX);
     }
     http_exchange_suspend(exchange);
     if (node_submit(call->loop->gateway->node, request) != RK_OK) {
@@ -209,6 +241,10 @@ static void on_request(void *context, struct http_exchange *exchange,
     case API_PROPOSE:
         http_response_done(&response);
         submit(call, exchange, CLIENT_WRITE);
+        return;
+    case API_ADMIN:
+        http_response_done(&response);
+        submit(call, exchange, CLIENT_ADMIN);
         return;
     case API_READ:
         if (call->api.consistency == API_STALE && node_has_caught_up(loop->gateway->node)) {
@@ -241,6 +277,13 @@ static void on_end(void *context, struct http_exchange *exchange)
 
 /* -- life -- */
 
+void gateway_api_options(const struct options *options, struct api_options *ret)
+{
+    ret->key_size_max = options->max_key_size;
+    ret->value_size_max = options->max_value_size;
+    memcpy(ret->datacenter, options->datacenter, sizeof(ret->datacenter));
+}
+
 struct gateway *gateway_new(const struct options *options, struct node *node,
                             struct root_board *board)
 {
@@ -249,10 +292,7 @@ struct gateway *gateway_new(const struct options *options, struct node *node,
     gateway->options = options;
     gateway->node = node;
     gateway->board = board;
-    gateway->api_options.key_size_max = options->max_key_size;
-    gateway->api_options.value_size_max = options->max_value_size;
-    memcpy(gateway->api_options.datacenter, options->datacenter,
-           sizeof(gateway->api_options.datacenter));
+    gateway_api_options(options, &gateway->api_options);
     gateway->loops_count = options->http_threads;
     gateway->loops = rk_heap_zalloc(gateway->loops_count, sizeof(*gateway->loops));
     for (uint32_t i = 0; i < gateway->loops_count; i++) {

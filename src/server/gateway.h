@@ -6,6 +6,7 @@
 #ifndef RK_SERVER_GATEWAY_H
 #define RK_SERVER_GATEWAY_H
 
+#include "api/api.h"
 #include "server/http_loops.h"
 #include "server/node.h"
 #include "server/options.h"
@@ -15,6 +16,9 @@
 enum { GATEWAY_SLOTS_PER_LOOP = 32 };
 
 struct gateway;
+
+/* The limits and settings that answers depend on. */
+void gateway_api_options(const struct options *options, struct api_options *ret);
 
 /* `board` has GATEWAY_SLOTS_PER_LOOP slots per loop; all are borrowed. */
 struct gateway *gateway_new(const struct options *options, struct node *node,

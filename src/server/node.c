@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
+#include "server/gateway.h"
 #include "server/http_listener.h"
 #include "server/node_internal.h"
 
@@ -102,7 +103,9 @@ static void take_requests(struct node *node)
     for (uint32_t i = 0; i < count; i++) {
         struct client_request *request = requests[i];
         request->give_up_ms = give_up_ms;
-        if (request->kind == CLIENT_READ) {
+        if (request->kind == CLIENT_ADMIN) {
+            client_list_push(&node->admins, request);
+        } else if (request->kind == CLIENT_READ) {
             client_list_push(&node->reads, request);
         } else if (node->writes.count >= node->options->max_pending_writes) {
             node_complete(node, request, RK_BUSY);
@@ -181,6 +184,7 @@ static void turn(struct node *node)
     node_apply(node);
     node_flush_writes(node);
     node_flush_reads(node);
+    node_members_turn(node);
     node_report_unreachable(node);
     node_apply(node);
     node_report_applied(node);
@@ -235,6 +239,7 @@ static int wait_ms(struct node *node)
         deadline_ms = sooner(deadline_ms, node->read_batches_due_ms);
     }
     deadline_ms = sooner(deadline_ms, requests_deadline_ms(node));
+    deadline_ms = sooner(deadline_ms, node_members_deadline_ms(node));
     return deadline_ms <= now_ms ? 0 : (int)(deadline_ms - now_ms);
 }
 
@@ -244,7 +249,8 @@ static bool has_nothing_left(const struct node *node)
 {
     return node->writes.count == 0 && node->reads.count == 0 &&
            pending_count(&node->pending) == 0 && node->read_batches == NULL &&
-           node->forwards_in_flight == 0 && node->read_indexes_in_flight == 0;
+           node_members_are_idle(node) && node->forwards_in_flight == 0 &&
+           node->read_indexes_in_flight == 0;
 }
 
 /* Past the time that a stop is given: what is left is answered with the truth, that nobody knows,
@@ -258,7 +264,8 @@ static void answer_the_rest(struct node *node)
     node_fail_pending(node);
     node_drop_reads(node);
     for (struct outgoing *outgoing = node->outgoings; outgoing != NULL; outgoing = outgoing->next) {
-        const bool is_write = outgoing->type == OUTGOING_FORWARD;
+        const bool is_write =
+            outgoing->type == OUTGOING_FORWARD || outgoing->type == OUTGOING_ADMIN;
         while ((request = client_list_pop(&outgoing->items)) != NULL) {
             node_complete(node, request, is_write ? RK_UNKNOWN : RK_NO_LEADER);
         }
@@ -269,6 +276,7 @@ static void answer_the_rest(struct node *node)
     while ((request = client_list_pop(&node->reads)) != NULL) {
         node_complete(node, request, RK_NO_LEADER);
     }
+    node_members_stop(node);
     node_flush_done(node);
 }
 
@@ -376,6 +384,8 @@ static struct node *node_new(const struct node_start_options *start)
     outbox_init(&node->outbox);
     pending_init(&node->pending);
     node->pending_due_ms = UINT64_MAX;
+    node->started_wall_ms = rk_wall_ms();
+    gateway_api_options(start->options, &node->api_options);
     rk_prng_seed(&node->prng, rk_random_u64());
     (void)pthread_mutex_init(&node->view_lock, NULL);
     return node;
@@ -460,6 +470,10 @@ void node_free(struct node *node)
     pending_done(&node->pending);
     sm_free(node->sm);
     rk_queue_free(node->mailbox);
+    if (node->kept != NULL) {
+        rk_heap_free((void *)(uintptr_t)node->kept->runs);
+        rk_heap_free(node->kept);
+    }
     rk_heap_free(node->decoded);
     rk_heap_free(node->outputs);
     rk_heap_free(node->raft);

@@ -9,7 +9,10 @@
  *
  * A member that entry does not know yet (it started late) is written down by the leader when it
  * asks: "claiming". Until then nothing it says counts. A directory whose incarnation differs from
- * the one written down was lost and made anew: refused, for good.
+ * the one written down was lost and made anew: refused, until the member is replaced.
+ *
+ * A node that joins, or that replaces a member, has no id before a member tells it the one that the
+ * configuration has for its name: it asks where --join says, and the leader, until it is added.
  */
 #include <string.h>
 
@@ -24,6 +27,8 @@
 enum {
     NODE_ID_BITS = 53,    /* JSON readers keep 53 bits whole */
     PATIENCE_ROUNDS = 10, /* of NODE_IDENTITY_MS, for members that start later */
+    CONTACT_GIVEN = 1,    /* ids of no member: the address to join at, */
+    CONTACT_LEADER = 2,   /* and the leader's as told there */
 };
 
 static uint64_t text_hash(uint64_t seed, const char *text)
@@ -104,6 +109,35 @@ static void initial_members(const struct node *node, struct membership *ret)
     }
 }
 
+static void count_learners(struct node *node)
+{
+    node->learners_count = 0;
+    for (uint32_t i = 0; i < node->membership.members_count; i++) {
+        node->learners_count += node->membership.members[i].is_learner ? 1 : 0;
+    }
+}
+
+static bool is_joining(const struct node *node)
+{
+    return node->options->join[0] != '\0';
+}
+
+/* Before there is a configuration, a node that joins knows of addresses only: ids that nobody has
+ * stand for them. */
+static void add_contact(struct node *node, raft_node_id id, const char *address)
+{
+    struct peer *peer = node_peer(node, id);
+
+    if (peer == NULL) {
+        peer = &node->peers[node->peers_count];
+        node->peers_count++;
+        *peer = (struct peer){.id = id};
+        peer_health_init(&peer->health);
+    }
+    RK_ASSERT(strlen(address) < sizeof(peer->address));
+    memcpy(peer->address, address, strlen(address) + 1);
+}
+
 void node_set_peers(struct node *node)
 {
     struct peer *peers = rk_heap_zalloc(RAFT_MEMBERS_MAX, sizeof(*peers));
@@ -122,6 +156,10 @@ void node_set_peers(struct node *node)
     }
     memcpy(node->peers, peers, sizeof(node->peers));
     node->peers_count = count;
+    if (node->membership.members_count == 0 && is_joining(node)) {
+        add_contact(node, CONTACT_GIVEN, node->options->join);
+    }
+    count_learners(node);
     node->is_view_stale = true;
     rk_heap_free(peers);
 }
@@ -242,7 +280,7 @@ static void identity_fill(const struct node *node, struct wire_identity *identit
     *identity = (struct wire_identity){
         .envelope = node_envelope(node, 0),
         .is_forming = (node->standing == STANDING_ASKING || node->standing == STANDING_FORMING) &&
-                      node->view.hard_state.term == 0,
+                      node->view.hard_state.term == 0 && !is_joining(node),
         .formation = node->formation,
         .term = node->view.hard_state.term,
         .leader = node->view.leader,
@@ -281,6 +319,9 @@ static void judge_round(struct node *node)
     const uint32_t fresh = node->identity_fresh + 1;
     const bool are_all = fresh == node->options->initial_cluster_count;
 
+    if (is_joining(node) || node->membership.members_count > 0) {
+        return;
+    }
     if (node->standing != STANDING_ASKING || node->identity_answers != node->identity_fresh) {
         return;
     }
@@ -329,12 +370,73 @@ static void refuse_self(struct node *node, const char *reason)
     set_standing(node, STANDING_REFUSED, "refused");
 }
 
+/* Only the leader can write a new member down, and where to join may be a follower. */
+static void ask_leader_too(struct node *node, const struct wire_identity *identity)
+{
+    if (node->membership.members_count == 0 && is_joining(node) &&
+        identity->leader_address[0] != '\0' &&
+        strcmp(identity->leader_address, node->options->join) != 0) {
+        add_contact(node, CONTACT_LEADER, identity->leader_address);
+    }
+}
+
+static void wait_to_be_added(struct node *node, struct cluster_id cluster,
+                             const struct wire_identity *identity)
+{
+    char text[CLUSTER_ID_TEXT_SIZE];
+
+    ask_leader_too(node, identity);
+    if (node->standing == STANDING_REFUSED) {
+        return;
+    }
+    cluster_id_format(cluster, text);
+    refuse_self(node, "not a member yet: waits to be added (raftkv member add, or replace)");
+    rk_log(RK_LOG_INFO, "identity", "waits_to_be_added", RK_TEXT("cluster", text),
+           RK_TEXT("name", node->options->node_id),
+           RK_TEXT("peer_address", node->options->peer_advertise), RK_END);
+}
+
+/* The core is made anew under the id that the configuration has for this node. Nothing was said
+ * under another, nor anything taken: a node that asks or waits takes no messages. One that did,
+ * because it was added anew meanwhile, must begin anew too. */
+static void take_id(struct node *node, raft_node_id id)
+{
+    const struct raft_restored *kept = node->kept;
+
+    if (id == node->id || id == 0) {
+        return;
+    }
+    if (kept == NULL || kept->last.index != node->view.last.index ||
+        kept->hard_state.term != node->view.hard_state.term ||
+        (node->standing != STANDING_ASKING && node->standing != STANDING_REFUSED)) {
+        node_end(node, RK_CONFLICT, "given_another_id", 0);
+    }
+    node->id = id;
+    node_restart_core(node, node->kept);
+    node_set_peers(node);
+}
+
 /* There is a cluster; what does it know of this node? */
 static void cluster_seen(struct node *node, const struct wire_identity *identity)
 {
     const struct cluster_id cluster = {.high = identity->envelope.cluster_high,
                                        .low = identity->envelope.cluster_low};
 
+    const bool is_own = cluster_id_equal(cluster, node->membership.cluster);
+    const bool is_known =
+        identity->asked_is_member &&
+        (identity->asked_incarnation == 0 || identity->asked_incarnation == node->incarnation);
+
+    if (node->standing == STANDING_MEMBER && is_own) {
+        return; /* what its own log says is newer than the word of a member that lags */
+    }
+    if (node->standing == STANDING_CLAIMING && !is_known) {
+        return; /* the same: somebody who had the entry has told it its id */
+    }
+    if (!identity->asked_is_member && is_joining(node)) {
+        wait_to_be_added(node, cluster, identity);
+        return;
+    }
     if (!identity->asked_is_member) {
         refuse_self(node, "a cluster exists at these addresses and does not know this node's "
                           "name: use a member change to add it");
@@ -345,11 +447,17 @@ static void cluster_seen(struct node *node, const struct wire_identity *identity
                           "lost: replace the member, or bring the directory back");
         return;
     }
+    ask_leader_too(node, identity);
+    take_id(node, identity->asked_id);
     /* Also with a first entry of its own that never was committed: theirs takes its place. */
     if (node->standing == STANDING_ASKING || node->standing == STANDING_REFUSED ||
         (node->standing == STANDING_MEMBER && identity->asked_incarnation == 0)) {
         node->seen_cluster = cluster;
+        node->identity_due_ms = node->now_ms; /* to be written down under that id */
         set_standing(node, STANDING_CLAIMING, "claiming");
+        if (is_own) {
+            standing_from_membership(node);
+        }
     }
 }
 
@@ -424,7 +532,7 @@ void node_identity_result(struct node *node, struct outgoing *outgoing,
                RK_TEXT("reason", reason), RK_END);
         return;
     }
-    if (strcmp(identity.node_name, peer->name) != 0) {
+    if (peer->name[0] != '\0' && strcmp(identity.node_name, peer->name) != 0) {
         rk_log(RK_LOG_WARN, "identity", "another_name_answers", RK_TEXT("peer", peer->name),
                RK_TEXT("name", identity.node_name), RK_END);
         return;
@@ -479,6 +587,11 @@ void node_identity_received(struct node *node, struct http_exchange *exchange, s
     identity_fill(node, &answer);
     answer.asked_is_member = member != NULL;
     answer.asked_incarnation = member != NULL ? member->incarnation : 0;
+    answer.asked_id = member != NULL ? member->id : 0;
+    const struct member *leader = membership_by_id(&node->membership, node->view.leader);
+    if (leader != NULL) {
+        memcpy(answer.leader_address, leader->peer_address, sizeof(answer.leader_address));
+    }
     rk_buf_init(&encoded, 8192);
     wire_encode_identity(&answer, &encoded);
     node_answer_buf(node, exchange, &encoded);
@@ -503,13 +616,19 @@ static bool knows_initial_cluster(const struct node *node)
 /* An old directory must be this node's, of the cluster that the configuration names. */
 static const char *directory_refusal(const struct node *node, const struct member *self)
 {
+    if (self == NULL && is_joining(node)) {
+        return NULL; /* it stopped before the entry that names it had come */
+    }
     if (self == NULL) {
         return "its configuration does not name this node";
     }
     if (strcmp(self->peer_address, node->options->peer_advertise) != 0) {
         return "its configuration has another peer address for this node";
     }
-    if (!knows_initial_cluster(node)) {
+    /* An id that this initial-cluster gives was given when this cluster was made, however its
+     * members have changed since. */
+    if (self->id != initial_id(node->formation, node->options->node_id) &&
+        !knows_initial_cluster(node)) {
         return "none of the other members in initial-cluster is in its configuration";
     }
     return NULL;
@@ -519,8 +638,11 @@ enum rk_status node_identity_start(struct node *node, const char **reason)
 {
     const struct member *self = membership_by_name(&node->membership, node->options->node_id);
 
-    node->formation = formation_of(node->options);
+    node->formation = is_joining(node) ? 0 : formation_of(node->options);
     node->id = self != NULL ? self->id : initial_id(node->formation, node->options->node_id);
+    if (self != NULL && self->incarnation != 0 && self->incarnation != node->incarnation) {
+        node->id = initial_id(node->incarnation, node->options->node_id); /* nobody's */
+    }
     node->standing = STANDING_ASKING;
     node->drawn_cluster = (struct cluster_id){.high = rk_random_u64(), .low = rk_random_u64()};
     if (node->membership.members_count > 0) {
@@ -528,9 +650,14 @@ enum rk_status node_identity_start(struct node *node, const char **reason)
         if (*reason != NULL) {
             return RK_CONFLICT;
         }
-        node->standing = STANDING_CLAIMING;
-        node->seen_cluster = node->membership.cluster;
-        standing_from_membership(node);
+        /* Without its name, or with the one that it replaces: its id is not known here yet. */
+        const bool is_named =
+            self != NULL && (self->incarnation == 0 || self->incarnation == node->incarnation);
+        if (is_named) {
+            node->standing = STANDING_CLAIMING;
+            node->seen_cluster = node->membership.cluster;
+            standing_from_membership(node);
+        }
     } else if (node->view.hard_state.term > 0) {
         node->standing = STANDING_FORMING; /* it took part before it stopped */
     }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "api/api.h"
 #include "base/prng.h"
 #include "network/link.h"
 #include "network/peer.h"
@@ -13,6 +14,7 @@
 #include "raft/raft.h"
 #include "server/disk_thread.h"
 #include "server/http_server.h"
+#include "server/member_change.h"
 #include "server/node.h"
 #include "server/outbox.h"
 #include "server/pending.h"
@@ -55,6 +57,7 @@ enum outgoing_type {
     OUTGOING_IDENTITY,
     OUTGOING_READ_INDEX,
     OUTGOING_FORWARD,
+    OUTGOING_ADMIN,
 };
 
 struct outgoing {
@@ -88,6 +91,14 @@ struct peer {
     bool is_refusal_reported;
     uint64_t heard_incarnation; /* while forming: what it says of itself; 0: nothing yet */
     char heard_client_address[RK_ADDRESS_SIZE_MAX + 1];
+
+    /* On the leader: catching up, in rounds (4.2.1). */
+    raft_term round_term; /* the rounds are of this term */
+    raft_index round_target;
+    uint64_t round_began_ms;
+    bool is_caught_up; /* the last round was shorter than an election timeout */
+    bool was_alive;
+    uint64_t stable_since_ms; /* Unix time of its last change, to show */
 };
 
 /* Reads that share one read index. */
@@ -159,11 +170,13 @@ struct node {
     uint64_t formation;           /* fingerprint of initial-cluster */
     struct membership membership; /* latest in the log; members_count 0: none yet */
     raft_index membership_index;
+    uint32_t learners_count;
     struct membership membership_before; /* the one before, for a truncation */
     raft_index membership_before_index;
     bool is_firm; /* the cluster id can no longer change: something of it is committed */
     struct cluster_id seen_cluster;  /* of the cluster that does not know this node (yet) */
     struct cluster_id drawn_cluster; /* while forming: what this node would call it */
+    struct raft_restored *kept;      /* as restored, while the id is not certain; else NULL */
     char refused_reason[192];
     uint64_t identity_due_ms;
     uint32_t identity_rounds;
@@ -189,7 +202,8 @@ struct node {
     struct sm *sm;
     raft_index last_applied;
     raft_index last_published;
-    bool is_reclaim_due; /* old versions are left to free */
+    uint64_t started_wall_ms; /* Unix time, to show */
+    bool is_reclaim_due;      /* old versions are left to free */
     bool is_reading_for_apply;
     bool is_apply_due; /* more is committed than one turn applies */
 
@@ -209,7 +223,12 @@ struct node {
     uint32_t read_indexes_in_flight;
     struct done_list done[NODE_SERVERS_MAX];
     uint32_t done_count;
-    uint32_t disk_jobs; /* submitted and not come back */
+    uint32_t disk_jobs;           /* submitted and not come back */
+    struct client_list admins;    /* wait for a leader */
+    uint32_t admins_in_flight;    /* passed on to the leader */
+    struct admin_job *change_job; /* waits for its configuration; one at a time */
+    struct admin_job *transfer_job;
+    struct api_options api_options; /* for what other nodes pass on */
     bool is_disk_nearly_full;
     bool is_space_asked;
     uint64_t space_due_ms;
@@ -297,6 +316,18 @@ void node_drop_reads(struct node *node); /* the node stops: every one that waits
 void node_read_index_result(struct node *node, struct outgoing *outgoing,
                             const struct link_result *result);
 void node_read_index_received(struct node *node, struct http_exchange *exchange);
+
+/* node_members.c */
+void node_members_turn(struct node *node);
+uint64_t node_members_deadline_ms(const struct node *node);
+bool node_members_are_idle(const struct node *node);
+void node_members_stop(struct node *node); /* what still waits is answered */
+void node_admin_result(struct node *node, struct outgoing *outgoing,
+                       const struct link_result *result);
+void node_admin_received(struct node *node, struct http_exchange *exchange);
+/* On the leader: it is this node, or answered within an election timeout. */
+bool node_member_answers(const struct node *node, raft_node_id id);
+uint32_t node_failure_tolerance(const struct node *node);
 
 /* node_done.c: answers on their way back to the HTTP loops. */
 void node_complete(struct node *node, struct client_request *request, enum rk_status status);

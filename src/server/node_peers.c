@@ -482,6 +482,9 @@ void node_link_result(void *context, const struct link_result *result)
     case OUTGOING_READ_INDEX:
         node_read_index_result(node, outgoing, result);
         break;
+    case OUTGOING_ADMIN:
+        node_admin_result(node, outgoing, result);
+        break;
     case OUTGOING_FORWARD:
         node_forward_result(node, outgoing, result);
         break;

@@ -87,6 +87,20 @@ static enum rk_status scan(struct restoring *restoring, struct log_store *store,
     return status;
 }
 
+/* A node whose id is not certain may be told another one: then the core is made anew of this. */
+static void keep_restored(struct node *node, const struct raft_restored *restored)
+{
+    const size_t count = restored->runs_count > 0 ? restored->runs_count : 1;
+    struct raft_trail_run *runs = rk_heap_zalloc(count, sizeof(*runs));
+
+    if (restored->runs_count > 0) {
+        memcpy(runs, restored->runs, restored->runs_count * sizeof(*runs));
+    }
+    node->kept = rk_heap_zalloc(1, sizeof(*node->kept));
+    *node->kept = *restored;
+    node->kept->runs = runs;
+}
+
 static void start_core(struct node *node, struct restoring *restoring, struct log_store *store)
 {
     struct raft_restored *restored = &restoring->restored;
@@ -100,6 +114,9 @@ static void start_core(struct node *node, struct restoring *restoring, struct lo
     }
     tail_init(&node->tail, store->bounds.last, store->bounds.last_chain);
     node_restart_core(node, restored);
+    if (node->standing != STANDING_MEMBER) {
+        keep_restored(node, restored);
+    }
     /* Nothing but the scan and that, but an entry by a client is there only because the first
      * configuration was committed before it. */
     node->is_firm = restoring->has_command || node->membership_before_index > 0;

@@ -48,11 +48,19 @@ static void copy_member(struct node *node, const struct member *member,
         .id = member->id,
         .is_voter = member->is_voter,
         .is_learner = member->is_learner,
+        .wants_vote = member->wants_vote,
+        .replaces = member->replaces,
+        .is_alive = node_member_answers(node, member->id),
+        .stable_since_ms = node->started_wall_ms,
         .is_seen = member->incarnation != 0,
     };
     memcpy(ret->name, member->name, sizeof(ret->name));
     memcpy(ret->peer_address, member->peer_address, sizeof(ret->peer_address));
     memcpy(ret->client_address, member->client_address, sizeof(ret->client_address));
+    const struct peer *peer = node_peer(node, member->id);
+    if (peer != NULL && peer->stable_since_ms != 0) {
+        ret->stable_since_ms = peer->stable_since_ms;
+    }
     if (member->id != node->id && raft_peer_view(node->raft, member->id, &progress) == RK_OK &&
         progress.contact_ms != 0) {
         ret->has_progress = true;
@@ -103,6 +111,8 @@ static void copy_view(struct node *node, struct node_view *view)
         .term = node->view.hard_state.term,
         .is_disk_nearly_full = node->is_disk_nearly_full,
         .members_count = node->membership.members_count,
+        .config_index = node->membership_index,
+        .failure_tolerance = node_failure_tolerance(node),
     };
     memcpy(view->node_name, node->options->node_id, sizeof(view->node_name));
     if (cluster_id_is_set(node->membership.cluster)) {

@@ -283,6 +283,10 @@ static enum rk_status derive(const struct loading *loading)
         return status;
     }
     const struct options_peer *self = self_find(options);
+    if (options->join[0] != '\0' && options->initial_cluster_count > 0) {
+        return refuse(loading, "join", "join", options->join,
+                      "contradicts initial-cluster: a node joins a cluster or forms one");
+    }
     if (self == NULL && options->initial_cluster_count > 0) {
         return refuse(loading, "initial-cluster", "node-id", options->node_id,
                       "this node is not in initial-cluster; allowed: one of the names there");

@@ -46,6 +46,7 @@ struct options {
     char client_advertise[OPTIONS_ADDRESS_SIZE];
     struct options_peer initial_cluster[OPTIONS_CLUSTER_MAX]; /* holds node_id, always */
     uint32_t initial_cluster_count;                           /* 1 .. OPTIONS_CLUSTER_MAX */
+    char join[OPTIONS_ADDRESS_SIZE];                          /* "": do not */
     char datacenter[OPTIONS_NAME_SIZE];
     uint32_t heartbeat_interval_ms; /* less than a third of election_timeout_ms */
     uint32_t election_timeout_ms;

@@ -58,7 +58,7 @@ static const struct options_row rows[] = {
      .kind = OPTIONS_ADDRESS,
      .value = "",
      .derived = "none",
-     .offset = OPTIONS_NOWHERE,
+     AT(join),
      .help = "peer address of a member: come up empty and wait to be added"},
     {.key = "datacenter",
      .kind = OPTIONS_NAME,

@@ -1,13 +1,15 @@
 /* Layout, integers little-endian, nothing behind the last byte:
  *
- *    0 u8  version (1)                    each member, ascending by id
+ *    0 u8  version (1 or 2)               each member, ascending by id
  *    1 u8  joint (0 or 1)                  0 u64 id
  *    2 u16 members_count                   8 u64 incarnation
  *    4 u32 election_timeout_ms            16 u8  roles: 1 voter, 2 old voter, 4 learner
  *    8 u64 cluster id, high               17 u8  name_size
  *   16 u64 cluster id, low                18 u16 peer_address_size
  *   24 members                            20 u16 client_address_size
- *                                         22 name, peer address, client address
+ *                                         22 u64 replaces (version 2 only), and a further
+ *                                            role: 8 wants to vote
+ *                                            name, peer address, client address
  */
 #include "statemachine/membership.h"
 
@@ -18,13 +20,17 @@
 #include "base/le.h"
 
 enum {
-    MEMBERSHIP_VERSION = 1,
+    VERSION_PLAIN = 1,
+    VERSION_CHANGES = 2, /* with what a change under way is to become */
     MEMBERSHIP_FIXED_SIZE = 24,
-    MEMBER_FIXED_SIZE = 22,
+    MEMBER_PLAIN_SIZE = 22,
+    MEMBER_CHANGES_SIZE = 30,
     ROLE_VOTER = 1,
     ROLE_OLD_VOTER = 2,
     ROLE_LEARNER = 4,
-    ROLES_ALL = ROLE_VOTER | ROLE_OLD_VOTER | ROLE_LEARNER,
+    ROLE_WANTS_VOTE = 8,
+    ROLES_PLAIN = ROLE_VOTER | ROLE_OLD_VOTER | ROLE_LEARNER,
+    ROLES_ALL = ROLES_PLAIN | ROLE_WANTS_VOTE,
 };
 
 #define NODE_ID_MAX ((UINT64_C(1) << 53) - 1)
@@ -117,17 +123,22 @@ static bool roles_are_legal(const struct member *member, bool is_joint)
     if (member->is_old_voter && !is_joint) {
         return false;
     }
-    if (member->is_voter && member->is_learner) {
+    if (member->is_learner ? member->is_voter : member->wants_vote) {
         return false;
     }
     return member->is_voter || member->is_old_voter || member->is_learner;
 }
 
+bool member_texts_are_legal(const struct member *member)
+{
+    return name_is_legal(member->name) && member->peer_address[0] != '\0' &&
+           address_is_legal(member->peer_address) && address_is_legal(member->client_address);
+}
+
 static bool member_is_legal(const struct member *member, bool is_joint)
 {
-    return member->id > 0 && member->id <= NODE_ID_MAX && name_is_legal(member->name) &&
-           member->peer_address[0] != '\0' && address_is_legal(member->peer_address) &&
-           address_is_legal(member->client_address) && roles_are_legal(member, is_joint);
+    return member->id > 0 && member->id <= NODE_ID_MAX && member_texts_are_legal(member) &&
+           roles_are_legal(member, is_joint);
 }
 
 static bool text_equal(const char *a, const char *b)
@@ -138,8 +149,13 @@ static bool text_equal(const char *a, const char *b)
 
 static bool members_clash(const struct member *a, const struct member *b)
 {
-    return a->id == b->id || text_equal(a->name, b->name) ||
-           text_equal(a->peer_address, b->peer_address);
+    if (a->id == b->id) {
+        return true;
+    }
+    if (a->replaces == b->id || b->replaces == a->id) {
+        return false;
+    }
+    return text_equal(a->name, b->name) || text_equal(a->peer_address, b->peer_address);
 }
 
 /* Whether member `i` may follow those before it. */
@@ -151,6 +167,21 @@ static bool member_is_apart(const struct membership *membership, uint32_t i)
         }
     }
     return i == 0 || membership->members[i - 1].id < membership->members[i].id;
+}
+
+/* One for one: whoever is replaced is there, is replaced once, and replaces nobody itself. */
+static bool replacement_is_legal(const struct membership *membership, const struct member *member)
+{
+    uint32_t replacements = 0;
+
+    if (member->replaces == 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < membership->members_count; i++) {
+        replacements += membership->members[i].replaces == member->replaces ? 1 : 0;
+    }
+    const struct member *replaced = membership_by_id(membership, member->replaces);
+    return replacements == 1 && replaced != NULL && replaced != member && replaced->replaces == 0;
 }
 
 struct role_counts {
@@ -187,7 +218,8 @@ static bool membership_is_legal(const struct membership *membership)
     }
     for (uint32_t i = 0; i < membership->members_count; i++) {
         if (!member_is_legal(&membership->members[i], membership->is_joint) ||
-            !member_is_apart(membership, i)) {
+            !member_is_apart(membership, i) ||
+            !replacement_is_legal(membership, &membership->members[i])) {
             return false;
         }
     }
@@ -200,19 +232,36 @@ static uint8_t roles_of(const struct member *member)
 {
     return (uint8_t)((member->is_voter ? ROLE_VOTER : 0) |
                      (member->is_old_voter ? ROLE_OLD_VOTER : 0) |
-                     (member->is_learner ? ROLE_LEARNER : 0));
+                     (member->is_learner ? ROLE_LEARNER : 0) |
+                     (member->wants_vote ? ROLE_WANTS_VOTE : 0));
 }
 
-static void member_encode(const struct member *member, struct rk_buf *buf)
+static uint8_t version_of(const struct membership *membership)
 {
-    uint8_t fixed[MEMBER_FIXED_SIZE];
+    for (uint32_t i = 0; i < membership->members_count; i++) {
+        if (membership->members[i].wants_vote || membership->members[i].replaces != 0) {
+            return VERSION_CHANGES;
+        }
+    }
+    return VERSION_PLAIN;
+}
+
+static uint32_t member_size(uint8_t version)
+{
+    return version == VERSION_PLAIN ? MEMBER_PLAIN_SIZE : MEMBER_CHANGES_SIZE;
+}
+
+static void member_encode(const struct member *member, uint8_t version, struct rk_buf *buf)
+{
+    uint8_t fixed[MEMBER_CHANGES_SIZE];
     rk_le_put_u64(&fixed[0], member->id);
     rk_le_put_u64(&fixed[8], member->incarnation);
     fixed[16] = roles_of(member);
     fixed[17] = (uint8_t)strlen(member->name);
     rk_le_put_u16(&fixed[18], (uint16_t)strlen(member->peer_address));
     rk_le_put_u16(&fixed[20], (uint16_t)strlen(member->client_address));
-    rk_buf_append(buf, fixed, sizeof(fixed));
+    rk_le_put_u64(&fixed[22], member->replaces);
+    rk_buf_append(buf, fixed, member_size(version));
     rk_buf_append_text(buf, member->name);
     rk_buf_append_text(buf, member->peer_address);
     rk_buf_append_text(buf, member->client_address);
@@ -223,7 +272,7 @@ void membership_encode(const struct membership *membership, struct rk_buf *buf)
     RK_ASSERT(membership->members_count <= RAFT_MEMBERS_MAX);
     RK_ASSERT(membership_is_legal(membership));
     uint8_t fixed[MEMBERSHIP_FIXED_SIZE];
-    fixed[0] = MEMBERSHIP_VERSION;
+    fixed[0] = version_of(membership);
     fixed[1] = membership->is_joint ? 1 : 0;
     rk_le_put_u16(&fixed[2], (uint16_t)membership->members_count);
     rk_le_put_u32(&fixed[4], membership->election_timeout_ms);
@@ -231,7 +280,7 @@ void membership_encode(const struct membership *membership, struct rk_buf *buf)
     rk_le_put_u64(&fixed[16], membership->cluster.low);
     rk_buf_append(buf, fixed, sizeof(fixed));
     for (uint32_t i = 0; i < membership->members_count; i++) {
-        member_encode(&membership->members[i], buf);
+        member_encode(&membership->members[i], fixed[0], buf);
     }
 }
 
@@ -255,10 +304,12 @@ static bool text_take(struct rk_bytes *bytes, uint32_t size, char *text, uint32_
     return true;
 }
 
-static bool member_take(struct rk_bytes *bytes, struct member *member)
+static bool member_take(struct rk_bytes *bytes, uint8_t version, struct member *member)
 {
     const uint8_t *fixed = bytes->data;
-    if (bytes->size < MEMBER_FIXED_SIZE || (fixed[16] & ~ROLES_ALL) != 0) {
+    const uint32_t size = member_size(version);
+    const int roles = version == VERSION_PLAIN ? ROLES_PLAIN : ROLES_ALL;
+    if (bytes->size < size || (fixed[16] & ~roles) != 0) {
         return false;
     }
     member->id = rk_le_u64(&fixed[0]);
@@ -266,8 +317,10 @@ static bool member_take(struct rk_bytes *bytes, struct member *member)
     member->is_voter = (fixed[16] & ROLE_VOTER) != 0;
     member->is_old_voter = (fixed[16] & ROLE_OLD_VOTER) != 0;
     member->is_learner = (fixed[16] & ROLE_LEARNER) != 0;
-    bytes->data += MEMBER_FIXED_SIZE;
-    bytes->size -= MEMBER_FIXED_SIZE;
+    member->wants_vote = (fixed[16] & ROLE_WANTS_VOTE) != 0;
+    member->replaces = version == VERSION_PLAIN ? 0 : rk_le_u64(&fixed[22]);
+    bytes->data += size;
+    bytes->size -= size;
     return text_take(bytes, fixed[17], member->name, RK_NODE_NAME_SIZE_MAX) &&
            text_take(bytes, rk_le_u16(&fixed[18]), member->peer_address, RK_ADDRESS_SIZE_MAX) &&
            text_take(bytes, rk_le_u16(&fixed[20]), member->client_address, RK_ADDRESS_SIZE_MAX);
@@ -276,7 +329,8 @@ static bool member_take(struct rk_bytes *bytes, struct member *member)
 static bool membership_take(struct rk_bytes *bytes, struct membership *membership)
 {
     const uint8_t *fixed = bytes->data;
-    if (bytes->size < MEMBERSHIP_FIXED_SIZE || fixed[0] != MEMBERSHIP_VERSION || fixed[1] > 1) {
+    if (bytes->size < MEMBERSHIP_FIXED_SIZE || fixed[0] < VERSION_PLAIN ||
+        fixed[0] > VERSION_CHANGES || fixed[1] > 1) {
         return false;
     }
     membership->is_joint = fixed[1] == 1;
@@ -290,7 +344,7 @@ static bool membership_take(struct rk_bytes *bytes, struct membership *membershi
     bytes->data += MEMBERSHIP_FIXED_SIZE;
     bytes->size -= MEMBERSHIP_FIXED_SIZE;
     for (uint32_t i = 0; i < membership->members_count; i++) {
-        if (!member_take(bytes, &membership->members[i])) {
+        if (!member_take(bytes, fixed[0], &membership->members[i])) {
             return false;
         }
     }
@@ -339,12 +393,15 @@ const struct member *membership_by_id(const struct membership *membership, raft_
 
 const struct member *membership_by_name(const struct membership *membership, const char *name)
 {
+    const struct member *found = NULL;
+
     for (uint32_t i = 0; i < membership->members_count; i++) {
-        if (text_equal(membership->members[i].name, name)) {
-            return &membership->members[i];
+        const struct member *member = &membership->members[i];
+        if (text_equal(member->name, name) && (found == NULL || member->replaces == found->id)) {
+            found = member;
         }
     }
-    return NULL;
+    return found;
 }
 
 static bool has_room(const struct membership *membership, const struct member *member)

@@ -42,6 +42,9 @@ struct member {
     bool is_voter;                                /* in the new half, or the only one */
     bool is_old_voter;                            /* in the old half of a joint configuration */
     bool is_learner;
+    bool wants_vote;       /* a learner that becomes a voter once it has caught up */
+    raft_node_id replaces; /* another member that goes when this one votes; 0: none. The two may
+                              share name and peer address: a disk that was lost and made anew. */
 };
 
 struct membership {
@@ -52,18 +55,23 @@ struct membership {
     struct member members[RAFT_MEMBERS_MAX]; /* ascending by id */
 };
 
-/* Appends the encoding (no frame). */
+/* Appends the encoding (no frame), of the oldest version that can say it: what an older node
+ * could understand it can read. */
 void membership_encode(const struct membership *membership, struct rk_buf *buf);
 /* Errors: RK_CORRUPT; *ret is then untouched. Checks order, uniqueness of id, name and peer
- * address, and that there is a voter in each half. */
+ * address (but see `replaces`), and that there is a voter in each half. */
 RK_MUST_USE enum rk_status membership_decode(struct rk_bytes bytes, struct membership *ret);
 
 /* What the core needs of it. */
 void membership_to_raft(const struct membership *membership, struct raft_config *ret);
 
-/* NULL: no such member. Lent as long as `membership` is unchanged. */
+/* NULL: no such member. Lent as long as `membership` is unchanged. Of two with one name, the one
+ * that replaces the other. */
 const struct member *membership_by_id(const struct membership *membership, raft_node_id id);
 const struct member *membership_by_name(const struct membership *membership, const char *name);
+
+/* Whether name and addresses may stand in a configuration; membership_add() does not look. */
+bool member_texts_are_legal(const struct member *member);
 
 /* Keeps members in order. Errors: RK_CONFLICT (id, name or peer address taken), RK_TOO_LARGE. */
 RK_MUST_USE enum rk_status membership_add(struct membership *membership,

@@ -142,6 +142,10 @@ static void try_request(const struct http_request *request)
     case API_READ:
         finish_read(&call, &node, &response);
         break;
+    case API_ADMIN:
+        RK_ASSERT(call.admin != NULL);
+        api_finish_admin(&call, &(struct admin_outcome){.status = RK_OK}, &node, &response);
+        break;
     case API_RESPOND:
         break;
     }

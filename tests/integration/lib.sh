@@ -16,7 +16,7 @@ KVLOAD=$RK_BUILD/tests/integration/kvload
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/raftkv-it-XXXXXX") || exit 1
 MAIN_PID=$BASHPID
 COUNT=0 INITIAL='' FLAGS=()
-declare -A PID=() CLIENT=() PEER=() EXTRA=() WRAP=()
+declare -A PID=() CLIENT=() PEER=() EXTRA=() JOIN=() WRAP=()
 CHILDREN=() # processes other than nodes
 MOUNTS=()
 
@@ -160,11 +160,16 @@ cluster_new() {
     done
 }
 
-# The flags of node I, one a line; EXTRA[I] (words) goes last. WRAP[I] (words) stands before the
+# The flags of node I, one a line; EXTRA[I] (words) goes last. With JOIN[I], a peer address, it joins. WRAP[I] (words) stands before the
 # program.
 node_flags() {
     printf '%s\n' --node-id "n$1" --data-dir "$WORK/d$1" --client-listen "${CLIENT[$1]}" \
-        --peer-listen "${PEER[$1]}" --initial-cluster "$INITIAL" "${FLAGS[@]}"
+        --peer-listen "${PEER[$1]}" "${FLAGS[@]}"
+    if [ -n "${JOIN[$1]:-}" ]; then
+        printf '%s\n' --join "${JOIN[$1]}"
+    else
+        printf '%s\n' --initial-cluster "$INITIAL"
+    fi
     # shellcheck disable=SC2086 # words
     [ -z "${EXTRA[$1]:-}" ] || printf '%s\n' ${EXTRA[$1]}
 }
@@ -303,6 +308,45 @@ node_field() {
     curl -s --noproxy '*' -m 2 "$(url "$1")/v1/status/node" 2>/dev/null | jq -r "$2" 2>/dev/null
 }
 
+# -- members --
+
+# member_list I FILTER: of the leader's list of members, whoever is asked, as jq says it.
+member_list() {
+    curl -s --noproxy '*' -m 5 "$(url "$1")/v1/cluster/members?consistent" 2>/dev/null |
+        jq -r "$2" 2>/dev/null
+}
+
+# member_add I J: asks node J to add node I, which is to vote.
+member_add() {
+    http POST "$(url "$2")/v1/cluster/members" \
+        -d "{\"name\": \"n$1\", \"peer_address\": \"${PEER[$1]}\"}"
+    expect_status 200
+}
+
+member_remove() {
+    http DELETE "$(url "$2")/v1/cluster/members/n$1"
+    expect_status 200
+}
+
+# voters_are I N: node I's leader counts N voters, and no change is in flight.
+voters_are() {
+    [ "$(member_list "$1" 'map(select(.role == "voter")) | length')" = "$2" ] &&
+        [ "$(member_list "$1" 'map(select(.role == "leaving")) | length')" = 0 ]
+}
+
+# all_answer I: node I's leader hears from every member.
+all_answer() {
+    [ "$(curl -s --noproxy '*' -m 5 -o /dev/null -w '%{http_code}' \
+        "$(url "$1")/v1/operator/autopilot/health")" = 200 ]
+}
+
+readyz_says() {
+    case $(curl -s --noproxy '*' -m 2 "$(url "$1")/readyz") in
+    *"$2"*) return 0 ;;
+    esac
+    return 1
+}
+
 # -- conditions --
 
 node_is_ready() {
@@ -382,9 +426,9 @@ log_says() {
 
 # -- load --
 
-# load_start SECONDS CLIENTS PREFIX: writes in the background; into WORK/PREFIX.acks.
+# load_start SECONDS CLIENTS PREFIX [URLS]: writes in the background; into WORK/PREFIX.acks.
 load_start() {
-    "$KVLOAD" write --nodes "$(urls)" --seconds "$1" --clients "$2" --prefix "$3" \
+    "$KVLOAD" write --nodes "${4:-$(urls)}" --seconds "$1" --clients "$2" --prefix "$3" \
         --out "$WORK/$3.acks" >"$WORK/$3.load" 2>&1 {PAUSE_FD}>&- &
     LOAD_PID=$!
     CHILDREN+=("$LOAD_PID")

@@ -141,6 +141,10 @@ const struct answer *send_bytes(const char *method, const char *target, struct r
     } else if (harness.answer.action == API_READ) {
         read_do(&call, response);
     }
+    if (harness.answer.action == API_ADMIN) {
+        harness.asked = *call.admin;
+        api_finish_admin(&call, &harness.outcome, &harness.node, response);
+    }
     harness.answer.consistency = call.consistency;
     api_end(&call);
     harness.answer.status = response->status;

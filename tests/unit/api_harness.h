@@ -24,8 +24,10 @@ struct harness {
     raft_index index; /* of the last entry */
     struct api_options options;
     struct node_view node;
-    enum rk_status fail; /* not RK_OK: what the node says instead of doing it */
-    size_t stream_step;  /* bytes asked for at a time */
+    struct admin_outcome outcome; /* of what the leader is asked for */
+    struct admin_request asked;   /* what that was */
+    enum rk_status fail;          /* not RK_OK: what the node says instead of doing it */
+    size_t stream_step;           /* bytes asked for at a time */
     struct answer answer;
 };
 

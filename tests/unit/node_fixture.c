@@ -25,6 +25,11 @@ uint64_t rk_monotonic_us(void)
     return fixture.now_ms * 1000;
 }
 
+uint64_t rk_wall_ms(void)
+{
+    return 1;
+}
+
 uint64_t rk_random_u64(void)
 {
     return 0x5eed;

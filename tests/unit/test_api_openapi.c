@@ -144,8 +144,8 @@ static void check_value(const char *line, const char *value)
 
 static void read_method(struct reader *reader, const char *line, const char *key)
 {
-    static const char *const keys[] = {"get", "put", "delete", "post"};
-    static const char *const names[] = {"GET", "PUT", "DELETE", "POST"};
+    static const char *const keys[] = {"get", "put", "delete", "post", "patch"};
+    static const char *const names[] = {"GET", "PUT", "DELETE", "POST", "PATCH"};
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (strcmp(key, keys[i]) == 0) {
@@ -189,8 +189,9 @@ static void read_component_key(struct reader *reader, const char *line, size_t i
     } else if (indent == 6 && strcmp(key, "name") == 0 && strcmp(value, reader->parameter) != 0) {
         problem(line, "name and key of a parameter differ");
     } else if (indent == 6 && strcmp(key, "in") == 0) {
-        const bool in_path =
-            strcmp(reader->parameter, "key") == 0 || strcmp(reader->parameter, "path") == 0;
+        const bool in_path = strcmp(reader->parameter, "key") == 0 ||
+                             strcmp(reader->parameter, "path") == 0 ||
+                             strcmp(reader->parameter, "member") == 0;
         if (strcmp(value, in_path ? "path" : "query") != 0) {
             problem(line, "a parameter in the wrong place");
         }

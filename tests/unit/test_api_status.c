@@ -72,6 +72,9 @@ START_TEST(members_carry_their_role_and_progress)
     add_member(9, "node2", "127.0.0.2:8300");
     add_member(11, "node3", "127.0.0.3:8300");
     learner->is_learner = true;
+    learner->wants_vote = true;
+    learner->replaces = 11;
+    harness.node.last_index = 120310;
     learner->has_progress = true;
     learner->match_index = 5;
     learner->commit_index = 4;
@@ -81,8 +84,10 @@ START_TEST(members_carry_their_role_and_progress)
            "[{\"id\":7,\"name\":\"node1\",\"peer_address\":\"127.0.0.1:8300\","
            "\"client_address\":\"127.0.0.1:8500\",\"role\":\"voter\",\"seen\":true},"
            "{\"id\":9,\"name\":\"node2\",\"peer_address\":\"127.0.0.2:8300\","
-           "\"client_address\":\"\",\"role\":\"learner\",\"seen\":false,\"match_index\":5,"
-           "\"commit_index\":4,\"last_applied\":3,\"contact_age_ms\":12},"
+           "\"client_address\":\"\",\"role\":\"learner\",\"seen\":false,"
+           "\"wants_vote\":true,\"replaces\":11,\"match_index\":5,\"last_index\":120310,"
+           "\"progress\":\"matching 5 of "
+           "120,310\",\"commit_index\":4,\"last_applied\":3,\"contact_age_ms\":12},"
            "{\"id\":11,\"name\":\"node3\",\"peer_address\":\"127.0.0.3:8300\","
            "\"client_address\":\"\",\"role\":\"leaving\",\"seen\":false}]");
 }

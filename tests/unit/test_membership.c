@@ -53,6 +53,9 @@ static void check_refused(void)
 
 /* --- encoding --- */
 
+/* Offsets in the encoding of the three members; in version 1 each is 22 + 2 + 7 bytes. */
+enum { FIXED = 24, MEMBER = 31, ROLES = 16, NAME = 22, PEER = 24 };
+
 /* Golden: what version 1 wrote stays readable. */
 START_TEST(membership_is_encoded_as_in_version_1)
 {
@@ -71,6 +74,53 @@ START_TEST(membership_is_encoded_as_in_version_1)
     membership_encode(&one, &buf);
     ck_assert_uint_eq(buf.size, sizeof(expected));
     ck_assert_mem_eq(buf.data, expected, sizeof(expected));
+}
+END_TEST
+
+/* Golden: version 2 says what a change under way is to become. */
+START_TEST(membership_with_a_change_is_encoded_as_in_version_2)
+{
+    static const uint8_t expected[] =
+        {
+            2,   0,   2,   0,   0x90, 1,   0,  0, 1, 0, 0, 0, /* fixed */
+            0,   0,   0,   0,   2,    0,   0,  0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0,
+            0,   109, 0,   0,   0, /* the replaced one */
+            0,   0,   0,   0,   1,    1,   6,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'a',
+            'a', ':', '8', '3', '0',  '0', 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* the one that takes its place */
+            0,   0,   0,   0,   12,   1,   6,  0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 'a',
+            'a', ':', '8', '3', '0',  '0',
+        };
+    struct membership two = {.cluster = {.high = 1, .low = 2}, .election_timeout_ms = 400};
+    struct membership ret;
+    struct member old = member_named(9, "a");
+    struct member fresh = {.id = 12, .is_learner = true, .wants_vote = true, .replaces = 9};
+    memcpy(fresh.name, old.name, sizeof(fresh.name));
+    memcpy(fresh.peer_address, old.peer_address, sizeof(fresh.peer_address));
+    ck_assert_int_eq(membership_add(&two, &old), RK_OK);
+    ck_assert_int_eq(membership_add(&two, &fresh), RK_OK);
+    membership_encode(&two, &buf);
+    ck_assert_uint_eq(buf.size, sizeof(expected));
+    ck_assert_mem_eq(buf.data, expected, sizeof(expected));
+    ck_assert_int_eq(decode(&ret), RK_OK);
+    ck_assert(ret.members[1].wants_vote);
+    ck_assert_uint_eq(ret.members[1].replaces, 9);
+    ck_assert_ptr_eq(membership_by_name(&ret, "a"), &ret.members[1]);
+}
+END_TEST
+
+/* Who is replaced is there, and the voter that it was wants no vote. */
+START_TEST(replacement_of_nobody_is_corrupt)
+{
+    const uint32_t replaces = FIXED + 30 + 9 + 30 + 9 + 22; /* of the third member, n3 */
+    membership.members[2].replaces = 20;
+    membership_encode(&membership, &buf);
+    buf.data[replaces] = 21;
+    check_refused();
+    buf.data[replaces] = 30;
+    check_refused();
+    buf.data[replaces] = 20;
+    buf.data[FIXED + ROLES] |= 8;
+    check_refused();
 }
 END_TEST
 
@@ -148,9 +198,6 @@ START_TEST(trailing_byte_is_corrupt)
 }
 END_TEST
 
-/* Offsets in the encoding of the three members; each is 22 + 2 + 7 bytes. */
-enum { FIXED = 24, MEMBER = 31, ROLES = 16, NAME = 22, PEER = 24 };
-
 struct damage {
     const char *what;
     uint32_t offset;
@@ -159,7 +206,9 @@ struct damage {
 
 /* Each one byte away from a legal membership. */
 static const struct damage damages[] = {
-    {"another version", 0, 2},
+    {"another version", 0, 3},
+    {"version 0", 0, 0},
+    {"version 2 over the members of version 1", 0, 2},
     {"joint neither yes nor no", 1, 2},
     {"joint without old voters", 1, 1},
     {"fewer members than follow", 2, 2},
@@ -337,6 +386,8 @@ int main(void)
     TCase *tcase = tcase_create("membership");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, membership_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, membership_with_a_change_is_encoded_as_in_version_2);
+    tcase_add_test(tcase, replacement_of_nobody_is_corrupt);
     tcase_add_test(tcase, membership_comes_back_whole);
     tcase_add_test(tcase, largest_membership_is_legal);
     tcase_add_test(tcase, membership_cut_short_is_corrupt);

@@ -323,7 +323,7 @@ START_TEST(shipped_file_is_accepted_with_every_key_set)
     ck_assert_msg(file != NULL, "cannot read %s", path);
     for (char line[512]; fgets(line, sizeof(line), file) != NULL;) {
         const bool is_setting = line[0] == '#' && line[1] >= 'a' && line[1] <= 'z';
-        if (is_setting && strncmp(line, "#join", 5) != 0) {
+        if (is_setting) {
             ck_assert_uint_lt(size + strlen(line), sizeof(text));
             memcpy(text + size, line + 1, strlen(line + 1));
             size += (uint32_t)strlen(line + 1);
@@ -339,7 +339,7 @@ START_TEST(shipped_file_is_accepted_with_every_key_set)
     ck_assert_msg(status == RK_OK, "%s", message);
     uint32_t rows_count = 0;
     ck_assert_ptr_nonnull(options_rows(&rows_count));
-    ck_assert_uint_eq(count, rows_count - 1); /* but for join, which takes no value yet */
+    ck_assert_uint_eq(count, rows_count);
 }
 END_TEST
 
@@ -432,9 +432,8 @@ END_TEST
 
 /* A setting that would have no effect is refused, not swallowed. */
 static const char *const unsupported[] = {
-    "--join=h:1",           "--lease-drift=2%", "--snapshot-rate=1MiB",    "--snapshot-entries=5",
-    "--trailing-entries=5", "--max-txn-ops=5",  "--idempotency-window=1m", "--session-ttl-min=1s",
-    "--default-read=lease",
+    "--lease-drift=2%", "--snapshot-rate=1MiB",    "--snapshot-entries=5", "--trailing-entries=5",
+    "--max-txn-ops=5",  "--idempotency-window=1m", "--session-ttl-min=1s", "--default-read=lease",
 };
 
 START_TEST(key_of_a_later_version_is_refused)
@@ -461,6 +460,17 @@ START_TEST(node_missing_in_initial_cluster_is_refused)
 {
     ck_assert_refused(LOAD("--node-id=n4", "--initial-cluster=n1=h:1,n2=h:2"), "node-id = n4",
                       "not in initial-cluster");
+}
+END_TEST
+
+START_TEST(join_is_an_address_and_excludes_initial_cluster)
+{
+    ck_assert_int_eq(LOAD_NAMED("--join=h:1"), RK_OK);
+    ck_assert_str_eq(options.join, "h:1");
+    ck_assert_uint_eq(options.initial_cluster_count, 1);
+    ck_assert_refused(LOAD("--node-id=n1", "--join=h:1", "--initial-cluster=n1=h:2"), "join = h:1",
+                      "initial-cluster");
+    ck_assert_refused(LOAD_NAMED("--join=nowhere"), "join = nowhere", "host:port");
 }
 END_TEST
 
@@ -653,6 +663,7 @@ static void refusing_tests_add(TCase *tcase)
     tcase_add_loop_test(tcase, key_of_a_later_version_is_refused, 0,
                         (int)(sizeof(unsupported) / sizeof(unsupported[0])));
     tcase_add_test(tcase, node_missing_in_initial_cluster_is_refused);
+    tcase_add_test(tcase, join_is_an_address_and_excludes_initial_cluster);
     tcase_add_test(tcase, heartbeat_of_a_third_of_the_election_timeout_is_refused);
     tcase_add_test(tcase, value_larger_than_a_request_is_refused);
     tcase_add_test(tcase, one_address_for_both_listeners_is_refused);

@@ -6,7 +6,7 @@
 #include "network/wire.h"
 #include "support/run.h"
 
-enum { EXAMPLE_SIZE_MAX = 1024, EXAMPLES_COUNT = 15 };
+enum { EXAMPLE_SIZE_MAX = 1024, EXAMPLES_COUNT = 17 };
 
 static bool is_of(const char *example, const char *type)
 {
@@ -24,6 +24,8 @@ static const char *refusal(const char *example)
     static struct wire_forward_answer answer;
     struct wire_identity identity;
     struct wire_read_index read_index;
+    struct wire_admin admin;
+    struct wire_admin_answer admin_answer;
     const struct rk_bytes body = {(const uint8_t *)example, (uint32_t)strlen(example)};
     const char *reason = NULL;
     enum rk_status status;
@@ -32,6 +34,10 @@ static const char *refusal(const char *example)
         status = wire_decode_identity(body, &identity, &reason);
     } else if (is_of(example, "read_index")) {
         status = wire_decode_read_index(body, &read_index, &reason);
+    } else if (is_of(example, "admin")) {
+        status = wire_decode_admin(body, &admin, &reason);
+    } else if (is_of(example, "admin_answer")) {
+        status = wire_decode_admin_answer(body, &admin_answer, &reason);
     } else if (is_of(example, "forward")) {
         status = wire_decode_forward(body, &forward, &reason);
     } else if (is_of(example, "forward_answer")) {
@@ -49,6 +55,9 @@ static const char *expected(const char *example)
 {
     if (is_of(example, "forward")) {
         return "a payload is cut short";
+    }
+    if (is_of(example, "admin")) {
+        return "the target is cut short";
     }
     if (is_of(example, "forward_answer")) {
         return "a result is cut short";

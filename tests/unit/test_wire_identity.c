@@ -38,6 +38,8 @@ static struct wire_identity plain(void)
         .leader = 12,
         .asked_is_member = true,
         .asked_incarnation = UINT64_C(1) << 63,
+        .asked_id = 13,
+        .leader_address = "10.0.0.2:8300",
     };
 }
 
@@ -65,6 +67,8 @@ START_TEST(an_identity_is_read_back_as_it_was_written)
     ck_assert_uint_eq(decoded.term, 5);
     ck_assert_uint_eq(decoded.leader, 12);
     ck_assert_uint_eq(decoded.asked_incarnation, identity.asked_incarnation);
+    ck_assert_uint_eq(decoded.asked_id, 13);
+    ck_assert_str_eq(decoded.leader_address, identity.leader_address);
 }
 END_TEST
 
