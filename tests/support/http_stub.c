@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,6 +18,8 @@ struct http_stub {
     pthread_t thread;
     const struct http_stub_answer *answers;
     uint32_t count;
+    bool is_sequence;
+    uint32_t given; /* of a sequence */
     char request[REQUEST_SIZE];
 };
 
@@ -71,6 +74,13 @@ static void request_read(struct http_stub *stub, int connection)
     }
 }
 
+static const char *answer_next(struct http_stub *stub)
+{
+    const uint32_t next = stub->given < stub->count ? stub->given++ : stub->count - 1;
+
+    return stub->answers[next].answer;
+}
+
 static const char *answer_find(const struct http_stub *stub)
 {
     const char *target = strchr(stub->request, ' ');
@@ -93,7 +103,7 @@ static void *serve(void *context)
     for (int connection = accept(stub->listener, NULL, NULL); connection >= 0;
          connection = accept(stub->listener, NULL, NULL)) {
         request_read(stub, connection);
-        const char *answer = answer_find(stub);
+        const char *answer = stub->is_sequence ? answer_next(stub) : answer_find(stub);
         size_t left = strlen(answer);
         while (left > 0) {
             const ssize_t sent = send(connection, answer, left, MSG_NOSIGNAL);
@@ -108,16 +118,28 @@ static void *serve(void *context)
     return NULL;
 }
 
-struct http_stub *http_stub_start(const struct http_stub_answer *answers, uint32_t count)
+static struct http_stub *stub_start(const struct http_stub_answer *answers, uint32_t count,
+                                    bool is_sequence)
 {
     struct http_stub *stub = calloc(1, sizeof(*stub));
 
     ck_assert_ptr_nonnull(stub);
     stub->answers = answers;
     stub->count = count;
+    stub->is_sequence = is_sequence;
     stub->listener = listener_open(&stub->port);
     ck_assert_int_eq(pthread_create(&stub->thread, NULL, serve, stub), 0);
     return stub;
+}
+
+struct http_stub *http_stub_start(const struct http_stub_answer *answers, uint32_t count)
+{
+    return stub_start(answers, count, false);
+}
+
+struct http_stub *http_stub_start_sequence(const struct http_stub_answer *answers, uint32_t count)
+{
+    return stub_start(answers, count, true);
 }
 
 void http_stub_stop(struct http_stub *stub)

@@ -19,6 +19,9 @@ struct http_stub_answer {
 
 /* `answers` is borrowed until http_stub_stop(); what matches none gets a 501. */
 struct http_stub *http_stub_start(const struct http_stub_answer *answers, uint32_t count);
+/* The first request gets the first answer, and so on; the last answer is also for all that follow.
+ * Targets are not looked at. */
+struct http_stub *http_stub_start_sequence(const struct http_stub_answer *answers, uint32_t count);
 void http_stub_stop(struct http_stub *stub);
 
 uint16_t http_stub_port(const struct http_stub *stub);
