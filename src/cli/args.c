@@ -22,6 +22,8 @@ static const struct flag flags[] = {
     {"recurse", false, ARGS_RECURSE},
     {"stale", false, ARGS_STALE},
     {"consistent", false, ARGS_CONSISTENT},
+    {"learner", false, ARGS_LEARNER},
+    {"timeout", true, ARGS_TIMEOUT},
 };
 
 const char *args_flag_name(enum args_flag flag)
@@ -45,6 +47,19 @@ static const struct flag *flag_find(const char *name, size_t name_size)
     return NULL;
 }
 
+/* From a millisecond on: what is shorter would never wait. */
+static enum rk_status timeout_parse(const char *value, uint64_t *ret_ms)
+{
+    int64_t timeout_ns = 0;
+    const enum rk_status status = rk_parse_duration(value, &timeout_ns);
+
+    if (status != RK_OK || timeout_ns < 1000000) {
+        return RK_INVALID;
+    }
+    *ret_ms = (uint64_t)timeout_ns / 1000000;
+    return RK_OK;
+}
+
 static enum rk_status flag_store(const struct flag *flag, const char *value, struct args *args)
 {
     args->given |= flag->bit;
@@ -53,6 +68,8 @@ static enum rk_status flag_store(const struct flag *flag, const char *value, str
         return rk_parse_u64(value, &args->cas);
     case ARGS_FLAGS:
         return rk_parse_u64(value, &args->flags);
+    case ARGS_TIMEOUT:
+        return timeout_parse(value, &args->timeout_ms);
     default:
         break;
     }
@@ -91,8 +108,9 @@ static enum rk_status flag_parse(int argc, char **argv, int *at, struct args *ar
         value = argv[(*at)++];
     }
     if (flag_store(flag, value, args) != RK_OK) {
-        snprintf(message, message_size, "--%s: %.100s is not a number from 0 to 2^64-1", flag->name,
-                 value != NULL ? value : "");
+        snprintf(
+            message, message_size, "--%s: %.100s is not %s", flag->name, value != NULL ? value : "",
+            flag->bit == ARGS_TIMEOUT ? "a time such as 30s or 5m" : "a number from 0 to 2^64-1");
         return RK_INVALID;
     }
     return RK_OK;

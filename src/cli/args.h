@@ -21,6 +21,8 @@ enum args_flag {
     ARGS_RECURSE = 1 << 2,
     ARGS_STALE = 1 << 3,
     ARGS_CONSISTENT = 1 << 4,
+    ARGS_LEARNER = 1 << 5,
+    ARGS_TIMEOUT = 1 << 6,
 };
 
 struct args {
@@ -28,9 +30,10 @@ struct args {
     bool json;
     bool want_help;
     bool want_version;
-    uint32_t given; /* of enum args_flag */
-    uint64_t cas;   /* of ARGS_CAS */
-    uint64_t flags; /* of ARGS_FLAGS */
+    uint32_t given;      /* of enum args_flag */
+    uint64_t cas;        /* of ARGS_CAS */
+    uint64_t flags;      /* of ARGS_FLAGS */
+    uint64_t timeout_ms; /* of ARGS_TIMEOUT */
     const char *words[ARGS_WORDS_MAX];
     uint32_t words_count;
 };

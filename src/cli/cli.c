@@ -46,6 +46,36 @@ static const struct command commands[] = {
      cmd_kv_list,
      "[PREFIX] [--stale | --consistent]",
      "print the keys that begin so, a line each"},
+    {{"leader", "transfer"},
+     0,
+     1,
+     0,
+     cmd_leader_transfer,
+     "[NODE_ID]",
+     "hand leadership to that voter, else to the one that is furthest"},
+    {{"member", "add"},
+     2,
+     2,
+     ARGS_LEARNER | ARGS_TIMEOUT,
+     cmd_member_add,
+     "NODE_ID PEER_ADDR [--learner] [--timeout TIME]",
+     "add it, show how it catches up, return when it votes"},
+    {{"member", "list"},
+     0,
+     0,
+     ARGS_STALE,
+     cmd_member_list,
+     "[--stale]",
+     "print the members as the leader sees them"},
+    {{"member", "promote"}, 1, 1, 0, cmd_member_promote, "NODE_ID", "give a learner its vote"},
+    {{"member", "remove"}, 1, 1, 0, cmd_member_remove, "NODE_ID", "remove it, the leader too"},
+    {{"member", "replace"},
+     3,
+     3,
+     ARGS_TIMEOUT,
+     cmd_member_replace,
+     "OLD NEW PEER_ADDR [--timeout TIME]",
+     "put NEW in the place of OLD; return when it votes and OLD is out"},
     {{"status", NULL}, 0, 0, 0, cmd_status, "", "print the nodes of the cluster and how they are"},
 };
 
@@ -68,6 +98,8 @@ static void help_print(FILE *file)
             "  --flags N     a number stored beside the value\n"
             "  --stale       take any node's word, however old; --consistent: confirm with a\n"
             "                majority (the default is linearizable too)\n"
+            "  --learner     add it without a vote, and return at once\n"
+            "  --timeout TIME  how long to wait for its vote, as 30s or 5m (default 5m)\n"
             "  --            what follows are words, also those that begin with a dash\n\n"
             "Exit status: 0 done, 1 the server said no, 2 usage.\n",
             default_addr);
@@ -143,6 +175,17 @@ static enum cli_exit command_check(const struct cli *cli, const struct command *
     return CLI_DONE;
 }
 
+/* The word that is wrong: the second where the first begins the name of a command. */
+static const char *word_unknown(const struct args *args)
+{
+    for (uint32_t i = 0; i < COMMANDS_COUNT && args->words_count > 1; i++) {
+        if (commands[i].words[1] != NULL && strcmp(args->words[0], commands[i].words[0]) == 0) {
+            return args->words[1];
+        }
+    }
+    return args->words[0];
+}
+
 static enum cli_exit command_run(struct cli *cli, const char *addr, const struct args *args)
 {
     const struct command *command = command_find(args);
@@ -151,9 +194,7 @@ static enum cli_exit command_run(struct cli *cli, const char *addr, const struct
         return usage(cli, "no command", "");
     }
     if (command == NULL) {
-        const bool is_kv = strcmp(args->words[0], "kv") == 0;
-        return usage(cli, "unknown command: ",
-                     is_kv && args->words_count > 1 ? args->words[1] : args->words[0]);
+        return usage(cli, "unknown command: ", word_unknown(args));
     }
     const enum cli_exit checked = command_check(cli, command, args);
     if (checked != CLI_DONE) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/assert.h"
 
@@ -80,7 +81,7 @@ static void transfer_begin(struct transfer *transfer, const struct client_reques
     if (transfer->is_write) {
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     }
-    if (strcmp(request->method, "PUT") == 0) {
+    if (transfer->is_write && strcmp(request->method, "DELETE") != 0) {
         const void *body = request->body.size > 0 ? (const void *)request->body.data : "";
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
@@ -189,6 +190,14 @@ void client_fetch(const char *const *urls, uint32_t count, uint32_t timeout_ms,
         }
     }
     curl_multi_cleanup(multi);
+}
+
+void client_pause(uint32_t pause_ms)
+{
+    const struct timespec pause = {.tv_sec = pause_ms / 1000,
+                                   .tv_nsec = (long)(pause_ms % 1000) * 1000000};
+
+    nanosleep(&pause, NULL);
 }
 
 enum rk_status client_base_parse(const char *addr, char *ret, size_t ret_size)

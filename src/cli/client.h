@@ -31,9 +31,9 @@ enum client_outcome {
 };
 
 struct client_request {
-    const char *method;   /* GET, PUT, DELETE */
+    const char *method;   /* GET, PUT, POST, PATCH, DELETE */
     const char *url;      /* scheme, host, path and query */
-    struct rk_bytes body; /* of a PUT */
+    struct rk_bytes body; /* of a PUT, POST or PATCH */
     uint32_t timeout_ms;
 };
 
@@ -53,6 +53,9 @@ void client_call(const struct client_request *request, struct client_response *r
 /* GETs all `urls` at the same time; an empty one is skipped. `count` <= CLIENT_FETCHES_MAX. */
 void client_fetch(const char *const *urls, uint32_t count, uint32_t timeout_ms,
                   struct client_response *responses);
+
+/* Waits before the same thing is asked again; a signal cuts it short. */
+void client_pause(uint32_t pause_ms);
 
 /* Writes the base URL that `addr` means, without a slash at its end: "h:1" is "http://h:1".
  * Errors: RK_INVALID (not http:// or https:// or host:port), RK_TOO_LARGE. */

@@ -9,8 +9,9 @@
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "cli/reply.h"
 
-enum { COLUMNS = 8, NUMBER_SIZE = 24, MEMBERS_MAX = CLIENT_FETCHES_MAX - 1, STATUS_OK = 200 };
+enum { COLUMNS = 8, NUMBER_SIZE = 24, MEMBERS_MAX = CLIENT_FETCHES_MAX - 1 };
 
 struct row {
     char name[RK_NODE_NAME_SIZE_MAX + 1];
@@ -30,51 +31,15 @@ struct survey {
     uint32_t rows_count;
 };
 
-/* Ids go to 2^64 - 1 and jansson's integers do not, so that all numbers are read as reals; what is
- * shown here stays exact up to 2^53. */
-static json_t *body_parse(const struct client_response *response)
-{
-    const struct rk_bytes body = rk_buf_bytes(&response->body);
-
-    if (response->status != STATUS_OK || body.size == 0) {
-        return NULL;
-    }
-    return json_loadb((const char *)body.data, body.size, JSON_DECODE_INT_AS_REAL, NULL);
-}
-
-static void text_take(const json_t *object, const char *name, char *ret, size_t ret_size)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    struct rk_buf buf;
-
-    rk_buf_init(&buf, ret_size - 1);
-    if (text != NULL && strlen(text) < ret_size) {
-        output_append_safe(
-            &buf, (struct rk_bytes){.data = (const uint8_t *)text, .size = (uint32_t)strlen(text)});
-    }
-    if (buf.size > 0) {
-        memcpy(ret, buf.data, buf.size);
-    }
-    ret[buf.size] = '\0';
-    rk_buf_done(&buf);
-}
-
-static uint64_t number_take(const json_t *object, const char *name)
-{
-    const double number = json_number_value(json_object_get(object, name));
-
-    return number >= 0 && number < 9e15 ? (uint64_t)number : 0;
-}
-
 static void members_take(const json_t *members, struct survey *survey)
 {
     for (size_t i = 0; i < json_array_size(members) && survey->rows_count < MEMBERS_MAX; i++) {
         const json_t *member = json_array_get(members, i);
         struct row *row = &survey->rows[survey->rows_count++];
-        text_take(member, "name", row->name, sizeof(row->name));
-        text_take(member, "peer_address", row->peer_address, sizeof(row->peer_address));
-        text_take(member, "client_address", row->client_address, sizeof(row->client_address));
-        text_take(member, "role", row->membership, sizeof(row->membership));
+        reply_take_text(member, "name", row->name, sizeof(row->name));
+        reply_take_text(member, "peer_address", row->peer_address, sizeof(row->peer_address));
+        reply_take_text(member, "client_address", row->client_address, sizeof(row->client_address));
+        reply_take_text(member, "role", row->membership, sizeof(row->membership));
     }
 }
 
@@ -98,7 +63,7 @@ static void row_fail(struct row *row, const char *role, const char *why)
 static void status_take(struct row *row, const struct client_response *response)
 {
     char name[RK_NODE_NAME_SIZE_MAX + 1];
-    json_t *status = body_parse(response);
+    json_t *status = reply_parse(response);
 
     if (row->client_address[0] == '\0' && row->name[0] != '\0') {
         row_fail(row, "unknown", "its client address is not known");
@@ -106,14 +71,14 @@ static void status_take(struct row *row, const struct client_response *response)
         row_fail(row, "unreachable",
                  response->status == 0 ? response->error : "its answer is no status");
     } else {
-        text_take(status, "node", name, sizeof(name));
+        reply_take_text(status, "node", name, sizeof(name));
         if (row->name[0] == '\0') {
             snprintf(row->name, sizeof(row->name), "%s", name);
         }
-        text_take(status, "role", row->role, sizeof(row->role));
-        row->term = number_take(status, "term");
-        row->commit_index = number_take(status, "commit_index");
-        row->applied_index = number_take(status, "last_applied");
+        reply_take_text(status, "role", row->role, sizeof(row->role));
+        row->term = reply_take_number(status, "term");
+        row->commit_index = reply_take_number(status, "commit_index");
+        row->applied_index = reply_take_number(status, "last_applied");
         if (strcmp(row->name, name) != 0) {
             row_fail(row, "unknown", "another node answers there");
         }
@@ -172,7 +137,7 @@ static enum cli_exit survey_make(const struct cli *cli, struct survey *survey)
     client_call(
         &(struct client_request){.method = "GET", .url = url, .timeout_ms = CLIENT_CALL_TIMEOUT_MS},
         &response);
-    json_t *members = body_parse(&response);
+    json_t *members = reply_parse(&response);
     if (members == NULL || !json_is_array(members)) {
         result = cli_refused(cli, "status", &response);
     } else {

@@ -6,65 +6,7 @@
 #include "cli/cli.h"
 #include "support/http_stub.h"
 #include "support/run.h"
-
-enum { ARGUMENTS_MAX = 12 };
-
-static char *out_text;
-static char *err_text;
-static size_t out_size;
-static char addr[64];
-
-static enum cli_exit run_words(const char *input, const char *const *words)
-{
-    static char copies[ARGUMENTS_MAX][32 * 1024];
-    char *argv[ARGUMENTS_MAX + 1] = {NULL};
-    size_t err_size = 0;
-    int argc = 0;
-
-    for (; words[argc] != NULL; argc++) {
-        ck_assert_int_lt(argc, ARGUMENTS_MAX);
-        snprintf(copies[argc], sizeof(copies[argc]), "%s", words[argc]);
-        argv[argc] = copies[argc];
-    }
-    free(out_text);
-    free(err_text);
-    struct cli cli = {.in = fmemopen(copies[ARGUMENTS_MAX - 1], sizeof(copies[0]), "w+"),
-                      .out = open_memstream(&out_text, &out_size),
-                      .err = open_memstream(&err_text, &err_size)};
-    fputs(input, cli.in);
-    rewind(cli.in);
-    const enum cli_exit result = cli_run(&cli, addr, argc, argv);
-    fclose(cli.in);
-    fclose(cli.out);
-    fclose(cli.err);
-    return result;
-}
-
-#define RUN(...) run_words("", (const char *const[]){"raftkv", __VA_ARGS__, NULL})
-
-/* Starts a node that gives `answer` to everything; RUN() asks it. */
-static struct http_stub *node_start(const char *answer)
-{
-    static struct http_stub_answer answers[1];
-
-    answers[0] = (struct http_stub_answer){.target = NULL, .answer = answer};
-    struct http_stub *stub = http_stub_start(answers, 1);
-    snprintf(addr, sizeof(addr), "http://127.0.0.1:%u", http_stub_port(stub));
-    return stub;
-}
-
-#define OK_TRUE "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue"
-
-static void ck_assert_begins(const char *text, const char *start)
-{
-    ck_assert_msg(strncmp(text, start, strlen(start)) == 0, "no \"%s\" at the start of: %s", start,
-                  text);
-}
-
-static void ck_assert_contains(const char *text, const char *part)
-{
-    ck_assert_msg(strstr(text, part) != NULL, "no \"%s\" in: %s", part, text);
-}
+#include "unit/cli_run.h"
 
 START_TEST(get_prints_the_bare_bytes)
 {
@@ -327,6 +269,22 @@ static const char *const usages[][5] = {
     {"kv", "get", "--stale", "--consistent", "a"},
     {"kv", "delete", "--recurse", "--cas=1", "a"},
     {"kv", "delete", "", NULL},
+    {"member", NULL},
+    {"member", "grow", NULL},
+    {"member", "add", "n4", NULL},
+    {"member", "add", "n4", "", NULL},
+    {"member", "add", "n4", "h:4", "--timeout=5"},
+    {"member", "add", "n4", "h:4", "--timeout=0s"},
+    {"member", "add", "n4", "h:4", "--timeout=-1s"},
+    {"member", "list", "n4", NULL},
+    {"member", "list", "--consistent", NULL},
+    {"member", "promote", "", NULL},
+    {"member", "remove", NULL},
+    {"member", "remove", "n4", "--learner", NULL},
+    {"member", "replace", "n3", "n4", NULL},
+    {"leader", NULL},
+    {"leader", "transfer", "", NULL},
+    {"leader", "transfer", "n1", "n2", NULL},
     {"status", "now", NULL},
     {"status", "--addr=ftp://x", NULL},
     {"status", "--addr=http://h/v1", NULL},
@@ -363,6 +321,8 @@ START_TEST(help_and_version_are_done)
 {
     ck_assert_int_eq(RUN("--help"), CLI_DONE);
     ck_assert_contains(out_text, "raftkv kv put KEY");
+    ck_assert_contains(out_text, "raftkv member add NODE_ID PEER_ADDR [--learner]");
+    ck_assert_contains(out_text, "raftkv leader transfer [NODE_ID]");
     ck_assert_int_eq(RUN("--version"), CLI_DONE);
     ck_assert_begins(out_text, "raftkv 0.");
 }
@@ -556,5 +516,6 @@ int main(void)
     tcase_set_timeout(tcase, 30);
     kv_tests_add(tcase);
     other_tests_add(tcase);
+    member_tests_add(tcase);
     return run_suite("cli", tcase);
 }
