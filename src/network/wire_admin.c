@@ -1,5 +1,7 @@
 /* Behind the line of a question: the target, target_size bytes, and the request's body.
  * Behind the line of an answer: its body. */
+#include <string.h>
+
 #include "base/assert.h"
 #include "network/wire_line.h"
 
@@ -16,6 +18,14 @@ void wire_encode_admin(const struct wire_admin *admin, struct rk_buf *buf)
     rk_buf_append(buf, admin->body.data, admin->body.size);
 }
 
+/* Letters only: what would be escaped when it is written could not be read again. */
+static bool is_method(const char *text)
+{
+    const size_t size = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+    return size > 0 && text[size] == '\0';
+}
+
 enum rk_status wire_decode_admin(struct rk_bytes body, struct wire_admin *ret, const char **reason)
 {
     struct wire_line line;
@@ -23,6 +33,9 @@ enum rk_status wire_decode_admin(struct rk_bytes body, struct wire_admin *ret, c
     wire_line_open(&line, body, &ret->envelope);
     wire_line_expect(&line, "admin");
     WIRE_TEXT(&line, "method", ret->method, WIRE_METHOD_SIZE_MAX);
+    if (!is_method(ret->method)) {
+        wire_line_refuse(&line, "member method is missing or malformed");
+    }
     const uint64_t size = WIRE_NUMBER_UP_TO(&line, "target_size", RK_TARGET_SIZE_MAX);
     wire_line_expect_nodes(&line, &ret->envelope);
     if (line.reason == NULL && size > line.rest.size) {
