@@ -29,6 +29,7 @@ struct admin_job {
     struct api_call *call;
     struct admin_outcome outcome;
     raft_index index; /* of the configuration that was proposed */
+    raft_term term;   /* in which it was */
     raft_node_id heir;
     uint64_t deadline_ms;
 };
@@ -243,6 +244,7 @@ static void change(struct node *node, struct admin_job *job)
     }
     RK_ASSERT(node->change_job == NULL); /* else one would have been in flight */
     job->index = node->membership_index;
+    job->term = node->view.hard_state.term;
     node->change_job = job;
     rk_log(RK_LOG_INFO, "members", "change", RK_U64("type", request->type),
            RK_TEXT("member", request->items[0].name), RK_U64("index", job->index), RK_END);
@@ -275,7 +277,8 @@ static void job_begin(struct node *node, struct admin_job *job)
 }
 
 /* A change is over when it is committed and no old half is left. A leader that it removed has
- * stepped down by then. */
+ * stepped down by then, but is still in its term: in a later one another leader's configuration
+ * may stand at that index or past it. */
 static void change_turn(struct node *node)
 {
     struct admin_job *job = node->change_job;
@@ -283,12 +286,13 @@ static void change_turn(struct node *node)
     if (job == NULL) {
         return;
     }
-    if (node->membership_index >= job->index && node->view.is_config_committed &&
+    const bool is_own = node->view.hard_state.term == job->term;
+    if (is_own && node->membership_index >= job->index && node->view.is_config_committed &&
         !node->membership.is_joint) {
         node->change_job = NULL;
         job->outcome.index = node->membership_index;
         job_finish(node, job, RK_OK);
-    } else if (!node_is_leader(node)) {
+    } else if (!is_own || !node_is_leader(node)) {
         node->change_job = NULL;
         job_finish(node, job, RK_UNKNOWN);
     }
@@ -406,6 +410,20 @@ void node_members_stop(struct node *node)
 
 /* -- on another node: to the leader -- */
 
+/* Waits for a leader again, in its old place: who gives up first is first. */
+static void wait_again(struct node *node, struct client_request *request)
+{
+    struct client_list later = node->admins;
+
+    node->admins = (struct client_list){0};
+    while (later.first != NULL && later.first->give_up_ms <= request->give_up_ms) {
+        client_list_push(&node->admins, client_list_pop(&later));
+    }
+    client_list_push(&node->admins, request);
+    client_list_move(&node->admins, &later);
+    node->retry_at_ms = node->now_ms + NODE_RETRY_MS;
+}
+
 static void forward_one(struct node *node)
 {
     struct outgoing *outgoing = node_outgoing_new(node, OUTGOING_ADMIN, node->view.leader);
@@ -427,8 +445,7 @@ static void forward_one(struct node *node)
     if (node_post(node, LINK_BULK, "/raft/admin", &body, NODE_FORWARD_TIMEOUT_MS, outgoing) !=
         RK_OK) {
         node->admins_in_flight--;
-        node->retry_at_ms = node->now_ms + NODE_RETRY_MS;
-        client_list_move(&node->admins, &outgoing->items);
+        wait_again(node, client_list_pop(&outgoing->items));
         node_outgoing_free(node, outgoing);
     }
 }
@@ -470,7 +487,7 @@ void node_admin_result(struct node *node, struct outgoing *outgoing,
     }
     const bool is_answer = result->status == RK_OK && result->http_status == 200 &&
                            wire_decode_admin_answer(result->body, &answer, &reason) == RK_OK;
-    const bool is_refused = is_answer ? answer.status != RK_OK
+    const bool is_refused = is_answer ? answer.status == RK_NOT_LEADER
                                       : result->status == RK_NOT_FOUND ||
                                             (result->status == RK_OK && result->http_status != 200);
 
@@ -478,8 +495,7 @@ void node_admin_result(struct node *node, struct outgoing *outgoing,
     if (is_answer && relay(request, &answer)) {
         node_complete(node, request, RK_OK);
     } else if (is_refused || request->admin->call->admin->type == ADMIN_LOOK) {
-        node->retry_at_ms = node->now_ms + NODE_RETRY_MS;
-        client_list_push(&node->admins, request);
+        wait_again(node, request);
     } else {
         request->admin->outcome.status = RK_UNKNOWN;
         node_complete(node, request, RK_UNKNOWN);
@@ -524,11 +540,19 @@ static void serve_remote(struct node *node, struct http_exchange *exchange,
         .body = admin->body, /* the exchange's; looked at here and not later */
     };
     node_view_copy(node, view);
-    if (api_begin(job->call, &node->api_options, &job->http, view, &response) == API_ADMIN) {
+    switch (api_begin(job->call, &node->api_options, &job->http, view, &response)) {
+    case API_ADMIN:
         job_begin(node, job);
-    } else {
+        break;
+    case API_RESPOND:
         answer_remote(node, exchange, job->from, &response, RK_OK);
         job_free(job);
+        break;
+    case API_PROPOSE:
+    case API_READ: /* not done here, so not to be answered like what is */
+        node_refuse(node, exchange, 400, "no request of an administrator");
+        job_free(job);
+        break;
     }
     http_response_done(&response);
     rk_heap_free(view);
