@@ -21,6 +21,10 @@ enum api_action admin_begin(struct api_call *call, enum admin_type type,
     if (!datacenter_check(call, response)) {
         return API_RESPOND;
     }
+    /* Also where none is looked at: it would be passed on to the leader. */
+    if (call->request->body.size > BODY_SIZE_MAX) {
+        return answer_text(response, 413, "Request body too large");
+    }
     call->admin = rk_heap_zalloc(1, sizeof(*call->admin));
     call->admin->type = type;
     return API_ADMIN;
@@ -52,10 +56,6 @@ static json_t *body_parse(const struct api_call *call, struct http_response *res
     const struct rk_bytes body = call->request->body;
     json_error_t error;
 
-    if (body.size > BODY_SIZE_MAX) {
-        answer_text(response, 413, "Request body too large");
-        return NULL;
-    }
     json_t *json = json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES, &error);
     if (json == NULL) {
         answer_text_begin(response, 400);

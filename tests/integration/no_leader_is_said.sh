@@ -25,6 +25,20 @@ for method in GET PUT DELETE; do
     [ $took -le $((5000 * SLOW)) ] || fail "$method hung: $took ms"
     [ $method = GET ] || [ "$(header X-Raftkv-Outcome)" = not-done ] || fail "outcome: $HEADERS"
 done
+# Nor does an administrator wait for ever; and what cannot be said is refused before anybody waits.
+for request in 'GET /v1/operator/raft/configuration' 'DELETE /v1/cluster/members/n2' \
+    'POST /v1/operator/raft/transfer-leader' 'DELETE /v1/operator/raft/peer?id=1'; do
+    from=$(now_ms)
+    http "${request% *}" "$(url 1)${request#* }"
+    took=$(($(now_ms) - from))
+    expect_status 500
+    expect_body 'No cluster leader'
+    [ $took -le $((5000 * SLOW)) ] || fail "$request hung: $took ms"
+    [ "$(header X-Raftkv-Outcome)" = not-done ] || fail "outcome: $HEADERS"
+done
+http POST "$(url 1)/v1/cluster/members" -d '{"name": 4}'
+expect_status 400
+expect_body '"name" must be'
 expect_get 1 kept yes stale
 http GET "$(url 1)/v1/kv/kept?stale"
 [ "$(header X-Consul-KnownLeader)" = false ] || fail "known leader: $HEADERS"

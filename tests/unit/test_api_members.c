@@ -96,6 +96,37 @@ START_TEST(malformed_change_is_refused_before_the_leader_sees_it)
 }
 END_TEST
 
+/* Also where the body is not looked at: another node would pass it on to the leader. */
+START_TEST(body_past_64_kib_is_refused_with_413)
+{
+    static const char *const asked[][2] = {
+        {"POST", MEMBERS},
+        {"DELETE", MEMBERS "/n4"},
+        {"GET", "/v1/operator/raft/configuration"},
+        {"POST", "/v1/operator/raft/transfer-leader"},
+        {"DELETE", "/v1/operator/raft/peer?id=1"},
+    };
+    static char body[64 * 1024 + 2];
+
+    memset(body, ' ', sizeof(body) - 1);
+    send_text(asked[_i][0], asked[_i][1], body);
+    ck_assert_int_eq(harness.answer.action, API_RESPOND);
+    ck_assert_uint_eq(harness.answer.status, 413);
+}
+END_TEST
+
+/* 64 KiB hold brackets enough to end a stack, if they were followed. */
+START_TEST(body_nested_too_deep_is_refused)
+{
+    static char body[64 * 1024 + 1];
+
+    memset(body, '[', sizeof(body) - 1);
+    send_text("POST", MEMBERS "/replace", body);
+    ck_assert_uint_eq(harness.answer.status, 400);
+    ck_assert_contains(harness.answer.body, "Request decode failed");
+}
+END_TEST
+
 static const struct {
     struct admin_outcome outcome;
     uint32_t status;
@@ -196,6 +227,8 @@ int main(void)
     tcase_add_test(tcase, one_or_several_are_replaced);
     tcase_add_loop_test(tcase, malformed_change_is_refused_before_the_leader_sees_it, 0,
                         (int)(sizeof(bad) / sizeof(bad[0])));
+    tcase_add_loop_test(tcase, body_past_64_kib_is_refused_with_413, 0, 5);
+    tcase_add_test(tcase, body_nested_too_deep_is_refused);
     tcase_add_loop_test(tcase, refusal_says_why, 0, (int)(sizeof(refusals) / sizeof(refusals[0])));
     tcase_add_test(tcase, change_without_a_leader_is_not_done_and_one_whose_leader_went_is_unknown);
     tcase_add_test(tcase, operator_endpoints_answer_as_in_the_contract);
