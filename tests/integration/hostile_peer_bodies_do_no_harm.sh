@@ -23,7 +23,7 @@ refused() {
 
 head -c 100000 /dev/urandom >"$WORK/noise"
 envelope='"protocol":1,"cluster":"00000000000000000000000000000001","from":1,"to":2,"from_incarnation":3,"election_timeout_ms":400,"term":99'
-for endpoint in /raft/vote /raft/append /raft/timeout-now /raft/read-index /raft/forward /raft/identity; do
+for endpoint in /raft/vote /raft/append /raft/timeout-now /raft/read-index /raft/forward /raft/admin /raft/identity; do
     for body in '' '{' '{}' '[]' 'null' '{"term":1e999}' '{"term":-1}' "{$envelope}" \
         "{$envelope,\"type\":\"append\"}"; do
         refused $endpoint --data-binary "$body"
@@ -32,8 +32,24 @@ for endpoint in /raft/vote /raft/append /raft/timeout-now /raft/read-index /raft
     http GET "http://${PEER[1]}$endpoint"
     expect_status 405
 done
+# What an administrator would ask for, from a stranger: of another cluster, cut short, or no request.
+stranger='"protocol":1,"cluster":"00000000000000000000000000000001","from":1,"to":0,"incarnation":"0000000000000003","election_timeout_ms":400'
+members=$(member_list 1 'map([.id, .name, .role])')
+for i in 1 2 3; do
+    for rest in '"method":"DELETE","target_size":22' '"method":"DELETE","target_size":16384' \
+        '"method":"DELETE","target_size":16385' '"method":"DELETE","target_size":-1' \
+        '"method":"DELETEDELETE","target_size":22' '"method":7,"target_size":22' '"method":"DELETE"'; do
+        http POST "http://${PEER[$i]}/raft/admin" \
+            --data-binary "{\"type\":\"admin\",$stranger,$rest}"$'\n/v1/cluster/members/n3'
+        case $STATUS in
+        400 | 403) ;;
+        *) fail "/raft/admin with $rest: $STATUS $BODY" ;;
+        esac
+    done
+done
 printf '{"a":%.0s' {1..20000} >"$WORK/deep"
 refused /raft/append --data-binary "@$WORK/deep"
+refused /raft/admin --data-binary "@$WORK/deep"
 refused /raft/nothing --data-binary '{}'
 head -c 9000000 /dev/zero >"$WORK/huge"
 http POST "http://${PEER[1]}/raft/append" --data-binary "@$WORK/huge"
@@ -51,6 +67,7 @@ done
 http PUT "http://${PEER[1]}/v1/kv/wrong-door" -d no
 [ "$STATUS" != 200 ] || fail "the peer listener takes a write"
 
+[ "$(member_list 1 'map([.id, .name, .role])')" = "$members" ] || fail "a stranger changed the members"
 for i in 1 2 3; do
     expect_get $i kept yes
     http GET "$(url $i)/v1/kv/?keys"
