@@ -370,12 +370,22 @@ static void refuse_self(struct node *node, const char *reason)
     set_standing(node, STANDING_REFUSED, "refused");
 }
 
-/* Only the leader can write a new member down, and where to join may be a follower. */
+static bool is_peer_address(const struct node *node, const char *address)
+{
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        if (strcmp(node->peers[i].address, address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Only the leader can write a new member down, and it need not be among those that this node was
+ * told of: where to join may be a follower, and initial-cluster may be older than the leader. */
 static void ask_leader_too(struct node *node, const struct wire_identity *identity)
 {
-    if (node->membership.members_count == 0 && is_joining(node) &&
-        identity->leader_address[0] != '\0' &&
-        strcmp(identity->leader_address, node->options->join) != 0) {
+    if (node->membership.members_count == 0 && identity->leader_address[0] != '\0' &&
+        !is_peer_address(node, identity->leader_address)) {
         add_contact(node, CONTACT_LEADER, identity->leader_address);
     }
 }

@@ -32,6 +32,19 @@ replace 1 "{\"old\": \"n3\", \"name\": \"n4\", \"peer_address\": \"${PEER[4]}\"}
 wait_for 20 "n4 in the place of n3" names_are 1 "n1 n2 n4"
 wait_for 10 "n4 ready" node_is_ready 4
 
+# The leader is one that n2's initial-cluster does not name: n2 must hear of it from the others.
+# shellcheck disable=SC2317 # wait_for calls it
+n4_leads() {
+    leader_find && [ "$LEADER" = 4 ]
+}
+wait_for 10 "every voter answers" all_answer 1
+leader_wait
+if [ "$LEADER" != 4 ]; then
+    http POST "$(url 1)/v1/operator/raft/transfer-leader?id=n4"
+    expect_status 200
+    wait_for 10 "n4 leads" n4_leads
+fi
+
 # n2 loses its disk and comes back empty, under its old name, address and flags.
 node_kill 2
 rm -rf "$WORK/d2"

@@ -114,6 +114,7 @@ void disk_job_free(struct disk_job *job)
     }
     rk_heap_free(job->blocks);
     rk_heap_free(job->entries);
+    rk_buf_done(&job->frames);
     rk_heap_free(job);
 }
 
