@@ -302,18 +302,26 @@ static void health_render(struct rk_json *json, const struct node_view *node,
     rk_json_object_end(json);
 }
 
+/* What both autopilot answers begin with: an unhealthy cluster is a 429. */
+static void autopilot_begin(struct api_call *call, const struct node_view *node,
+                            struct http_response *response, struct rk_json *json)
+{
+    const bool healthy = is_healthy(node);
+
+    answer_json_begin(call, response, json);
+    response->status = healthy ? 200 : 429;
+    rk_json_object_begin(json);
+    put_bool(json, "Healthy", healthy);
+    put_u64(json, "FailureTolerance", node->failure_tolerance);
+}
+
 void autopilot_health_finish(struct api_call *call, const struct admin_outcome *outcome,
                              const struct node_view *node, struct http_response *response)
 {
     struct rk_json json;
-    const bool healthy = is_healthy(node);
 
     (void)outcome;
-    answer_json_begin(call, response, &json);
-    response->status = healthy ? 200 : 429;
-    rk_json_object_begin(&json);
-    put_bool(&json, "Healthy", healthy);
-    put_u64(&json, "FailureTolerance", node->failure_tolerance);
+    autopilot_begin(call, node, response, &json);
     rk_json_name(&json, "Servers");
     rk_json_array_begin(&json);
     for (uint32_t i = 0; i < node->members_count; i++) {
@@ -372,14 +380,9 @@ void autopilot_state_finish(struct api_call *call, const struct admin_outcome *o
                             const struct node_view *node, struct http_response *response)
 {
     struct rk_json json;
-    const bool healthy = is_healthy(node);
 
     (void)outcome;
-    answer_json_begin(call, response, &json);
-    response->status = healthy ? 200 : 429;
-    rk_json_object_begin(&json);
-    put_bool(&json, "Healthy", healthy);
-    put_u64(&json, "FailureTolerance", node->failure_tolerance);
+    autopilot_begin(call, node, response, &json);
     put_u64(&json, "OptimisticFailureTolerance", node->failure_tolerance);
     servers_render(&json, node);
     put_id(&json, "Leader", node->leader);

@@ -139,7 +139,7 @@ static void appends_pop(struct peer *peer)
     peer->appends_count--;
 }
 
-static void appends_push(struct node *node, struct peer *peer, const struct raft_message *message)
+static void appends_push(struct peer *peer, const struct raft_message *message)
 {
     if (peer->appends_count == NODE_PEER_APPENDS_MAX) {
         peer->is_unreachable_due = true;
@@ -148,7 +148,6 @@ static void appends_push(struct node *node, struct peer *peer, const struct raft
     const uint32_t at = (peer->appends_head + peer->appends_count) % NODE_PEER_APPENDS_MAX;
     peer->appends[at] = *message;
     peer->appends_count++;
-    (void)node;
 }
 
 /* Sends `frames` as the first entries of the append at the head of the queue; the rest of its
@@ -325,7 +324,7 @@ void node_send(struct node *node, const struct raft_message *message)
         return; /* left the configuration meanwhile */
     }
     if (message->type == RAFT_APPEND_REQUEST) {
-        appends_push(node, peer, message);
+        appends_push(peer, message);
         pump_appends(node, peer);
         return;
     }
