@@ -52,6 +52,14 @@ struct raft_hard_state {
     raft_node_id vote; /* candidate voted for in `term`, or 0 */
 };
 
+/* What a snapshot stands for (dissertation 5.1): all entries up to `id`, and the configuration in
+ * force there, both halves and learners (pitfall 65). The bytes are the node's business. */
+struct raft_snapshot {
+    struct raft_entry_id id;   /* the last entry it covers; {0, 0}: no snapshot */
+    raft_index config_index;   /* of the entry that holds `config`; <= id.index */
+    struct raft_config config; /* in force at id.index */
+};
+
 enum { RAFT_WRITE_ENTRIES_MAX = 256 };
 
 /* One durable change, all or nothing, applied in field order. The core emits it and the log
@@ -59,6 +67,9 @@ enum { RAFT_WRITE_ENTRIES_MAX = 256 };
 struct raft_write {
     bool has_hard_state; /* false: term and vote are unchanged */
     struct raft_hard_state hard_state;
+    /* NULL: none. Else this snapshot, received from the leader and durable as a file, replaces the
+     * whole log, whatever is in it: the log is empty and goes on after snapshot->id. */
+    const struct raft_snapshot *snapshot;
     raft_index truncate_from;         /* 0: keep all; else drop entries >= this index */
     const struct raft_entry *entries; /* contiguous, continuing the truncated log */
     uint32_t entries_count;           /* 0 .. RAFT_WRITE_ENTRIES_MAX */
