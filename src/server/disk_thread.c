@@ -6,102 +6,17 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/heap.h"
-#include "base/limits.h"
 
-enum {
-    BATCH_MAX = 256,
-    IDLE_WAIT_MS = 1000,
-    READ_SIZE_MAX = RK_APPEND_BYTES_TARGET + 2 * RK_FRAME_SIZE_MAX,
-};
+enum { BATCH_MAX = 256, IDLE_WAIT_MS = 1000 };
 
 struct disk_thread {
-    struct log_store *store;
-    struct high_water *water;
-    struct data_dir *dir;
+    struct disk_work work;
     struct rk_queue *jobs;
     struct rk_queue *results;
     pthread_t thread;
     _Atomic bool stopping;
     _Atomic uint64_t busy_since_ms;
-    enum rk_status failed; /* the first storage error; sticky */
 };
-
-struct disk_job *disk_job_new(enum disk_job_type type)
-{
-    struct disk_job *job = rk_heap_zalloc(1, sizeof(*job));
-
-    job->type = type;
-    rk_buf_init(&job->frames, READ_SIZE_MAX);
-    return job;
-}
-
-void disk_job_free(struct disk_job *job)
-{
-    for (uint32_t i = 0; i < job->blocks_count; i++) {
-        block_unref(job->blocks[i]);
-    }
-    rk_heap_free(job->blocks);
-    rk_heap_free(job->entries);
-    rk_buf_done(&job->frames);
-    rk_heap_free(job);
-}
-
-/* After the store, so that the mark never promises more than the log holds; before the jobs are
- * reported, so that a vote is in both when its answer leaves. */
-static enum rk_status note_high_water(struct disk_thread *disk)
-{
-    const struct log_bounds *bounds = &disk->store->bounds;
-
-    if (disk->water == NULL) {
-        return RK_OK;
-    }
-    const enum rk_status status = high_water_vote(disk->water, &disk->store->hard_state);
-    if (status != RK_OK) {
-        return status;
-    }
-    return high_water_advance(disk->water, bounds->last, bounds->last_chain, rk_monotonic_ms());
-}
-
-static void run_writes(struct disk_thread *disk, struct disk_job *const *jobs, uint32_t count)
-{
-    const struct raft_write *writes[BATCH_MAX];
-
-    for (uint32_t i = 0; i < count; i++) {
-        writes[i] = &jobs[i]->write;
-    }
-    if (disk->failed == RK_OK) {
-        disk->failed = log_store_write(disk->store, writes, count);
-    }
-    if (disk->failed == RK_OK) {
-        disk->failed = note_high_water(disk);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        jobs[i]->status = disk->failed;
-    }
-}
-
-static enum rk_status run_space(struct disk_thread *disk, struct disk_job *job)
-{
-    if (disk->dir == NULL) {
-        job->space = (struct data_dir_space){.free_bytes = UINT64_MAX};
-        return RK_OK;
-    }
-    return data_dir_space(disk->dir, &job->space);
-}
-
-static void run_other(struct disk_thread *disk, struct disk_job *job)
-{
-    if (disk->failed != RK_OK) {
-        job->status = disk->failed;
-        return;
-    }
-    if (job->type == DISK_SPACE) {
-        job->status = run_space(disk, job);
-        return;
-    }
-    job->status = log_store_read(disk->store, job->first, job->last, job->bytes_max, &job->frames,
-                                 &job->read_last);
-}
 
 static void give_back(struct disk_thread *disk, struct disk_job *const *jobs, uint32_t count)
 {
@@ -110,59 +25,27 @@ static void give_back(struct disk_thread *disk, struct disk_job *const *jobs, ui
     RK_ASSERT(status == RK_OK); /* as large as what can be under way */
 }
 
-/* Does the jobs in order, taking runs of writes together. */
+/* Does the jobs in order; what is done comes back before the next is begun. */
 static void run_batch(struct disk_thread *disk, struct disk_job *const *jobs, uint32_t count)
 {
     uint32_t done = 0;
 
     while (done < count) {
-        uint32_t run = 0;
-        while (done + run < count && jobs[done + run]->type == DISK_WRITE) {
-            run++;
-        }
-        if (run > 0) {
-            run_writes(disk, jobs + done, run);
-        } else {
-            run = 1;
-            run_other(disk, jobs[done]);
-        }
+        const uint32_t run = disk_work_run(&disk->work, jobs + done, count - done);
         give_back(disk, jobs + done, run);
         done += run;
     }
 }
 
-static void maintain(struct disk_thread *disk)
-{
-    if (disk->failed == RK_OK) {
-        disk->failed = log_store_maintain(disk->store);
-    }
-}
-
-static uint64_t flush_due_ms(const struct disk_thread *disk)
-{
-    return disk->water == NULL || disk->failed != RK_OK ? UINT64_MAX
-                                                        : high_water_deadline_ms(disk->water);
-}
-
 static uint32_t wait_ms(const struct disk_thread *disk)
 {
     const uint64_t now_ms = rk_monotonic_ms();
-    const uint64_t due_ms = flush_due_ms(disk);
+    const uint64_t due_ms = disk_work_deadline_ms(&disk->work);
 
     if (due_ms <= now_ms) {
         return 0;
     }
     return due_ms - now_ms < IDLE_WAIT_MS ? (uint32_t)(due_ms - now_ms) : IDLE_WAIT_MS;
-}
-
-static void flush_high_water(struct disk_thread *disk, bool is_last)
-{
-    const uint64_t now_ms = rk_monotonic_ms();
-    const uint64_t due_ms = flush_due_ms(disk);
-
-    if (due_ms <= now_ms || (is_last && due_ms != UINT64_MAX)) {
-        disk->failed = high_water_flush(disk->water, now_ms);
-    }
 }
 
 static void *disk_main(void *context)
@@ -175,10 +58,10 @@ static void *disk_main(void *context)
         if (count > 0) {
             atomic_store(&disk->busy_since_ms, rk_monotonic_ms());
             run_batch(disk, jobs, count);
-            maintain(disk);
+            disk_work_maintain(&disk->work);
             atomic_store(&disk->busy_since_ms, 0);
         }
-        flush_high_water(disk, false);
+        disk_work_flush(&disk->work, false);
         if (atomic_load(&disk->stopping) && rk_queue_count(disk->jobs) == 0) {
             return NULL;
         }
@@ -190,9 +73,7 @@ struct disk_thread *disk_thread_start(struct log_store *store, struct high_water
 {
     struct disk_thread *disk = rk_heap_zalloc(1, sizeof(*disk));
 
-    disk->store = store;
-    disk->water = water;
-    disk->dir = dir;
+    disk->work = (struct disk_work){.store = store, .water = water, .dir = dir};
     disk->jobs = rk_queue_new(DISK_JOBS_MAX, sizeof(struct disk_job *));
     disk->results = rk_queue_new(DISK_JOBS_MAX, sizeof(struct disk_job *));
     const int failed = pthread_create(&disk->thread, NULL, disk_main, disk);
@@ -218,9 +99,9 @@ void disk_thread_stop(struct disk_thread *disk)
     }
     rk_queue_free(disk->jobs);
     rk_queue_free(disk->results);
-    flush_high_water(disk, true);
-    high_water_close(disk->water);
-    log_store_close(disk->store);
+    disk_work_flush(&disk->work, true);
+    high_water_close(disk->work.water);
+    log_store_close(disk->work.store);
     rk_heap_free(disk);
 }
 

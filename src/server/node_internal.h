@@ -265,6 +265,20 @@ struct node {
     struct node_view shared_view; /* under view_lock */
 };
 
+/* node_open.c: all of node_start() but the thread and what wakes it; errors as there. */
+RK_MUST_USE enum rk_status node_open(const struct node_start_options *start, struct node **ret,
+                                     char *message, size_t message_size);
+
+/* node_turn.c: one turn of the loop, and when, at the latest, the next one is due (on
+ * rk_monotonic_ms(); it may have passed). Disk, peers and clients may want one sooner. */
+void node_turn(struct node *node);
+uint64_t node_deadline_ms(struct node *node);
+
+/* node_stop.c: after each turn; true: the node was told to stop, and the loop may end. */
+bool node_stop_turn(struct node *node);
+/* After the loop has ended: what came after the last turn is refused. */
+void node_refuse_mailbox(struct node *node);
+
 /* node.c */
 /* Logs and ends the process at once: nothing may be done after a storage error or on damage. */
 _Noreturn void node_end(struct node *node, enum rk_status status, const char *event,
