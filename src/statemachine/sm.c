@@ -6,17 +6,7 @@
 #include "base/assert.h"
 #include "base/heap.h"
 #include "statemachine/command.h"
-#include "statemachine/omap.h"
-#include "statemachine/tombstones.h"
-
-struct sm {
-    struct omap_heap heap;
-    struct omap kv;
-    struct sm_tombstones tombstones;
-    raft_index last_applied;
-    raft_index kv_index;
-    bool is_changed; /* since the last publication */
-};
+#include "statemachine/sm_internal.h"
 
 struct sm *sm_new(void)
 {

@@ -20,6 +20,12 @@ void sm_tombstones_clear(struct sm_tombstones *tombstones)
     omap_clear(&tombstones->old);
 }
 
+bool sm_tombstones_are_legal(const struct sm_tombstones *tombstones)
+{
+    return omap_total(tombstones->young.root).count <= GENERATION_COUNT_MAX &&
+           omap_total(tombstones->old.root).count <= GENERATION_COUNT_MAX;
+}
+
 static void grow_old(struct sm_tombstones *tombstones)
 {
     const raft_index given_up = omap_total(tombstones->old.root).index_max;

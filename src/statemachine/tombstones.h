@@ -13,6 +13,8 @@
 #ifndef RK_STATEMACHINE_TOMBSTONES_H
 #define RK_STATEMACHINE_TOMBSTONES_H
 
+#include <stdbool.h>
+
 #include "base/bytes.h"
 #include "raft/types.h"
 #include "statemachine/omap.h"
@@ -27,6 +29,9 @@ struct sm_tombstones {
 
 void sm_tombstones_init(struct sm_tombstones *tombstones, struct omap_heap *heap);
 void sm_tombstones_clear(struct sm_tombstones *tombstones);
+
+/* Whether the two generations, filled by somebody else, are within their bounds. */
+bool sm_tombstones_are_legal(const struct sm_tombstones *tombstones);
 
 /* `index` is above all that were added before. */
 void sm_tombstones_add_key(struct sm_tombstones *tombstones, struct rk_bytes key, raft_index index);
