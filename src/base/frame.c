@@ -14,6 +14,7 @@ enum {
     AT_TERM = 8,
     AT_INDEX = 16,
     AT_CHAIN = 24,
+    AT_TIME = 32,
     AT_TYPE = 0, /* from here in the payload */
     AT_VERSION = 1,
     AT_ZERO = 2,
@@ -37,13 +38,13 @@ static uint64_t mix(uint64_t value)
     return value ^ (value >> 32);
 }
 
-uint64_t rk_frame_chain(uint64_t chain_previous, uint64_t term, uint64_t index,
-                        uint32_t payload_crc)
+uint64_t rk_frame_chain(uint64_t chain_previous, const struct rk_frame *entry)
 {
     uint64_t chain = mix(chain_previous + 0x9e3779b97f4a7c15U);
-    chain = mix(chain ^ term);
-    chain = mix(chain ^ index);
-    chain = mix(chain ^ payload_crc);
+    chain = mix(chain ^ entry->term);
+    chain = mix(chain ^ entry->index);
+    chain = mix(chain ^ entry->time_ms);
+    chain = mix(chain ^ entry->payload_crc);
     return chain == 0 ? 1 : chain; /* 0 is the chain before the first entry */
 }
 
@@ -70,8 +71,7 @@ void rk_frame_end(struct rk_buf *buf, size_t offset)
     rk_le_put_u32(check, rk_crc32c(0, payload, (size_t)(check - payload)));
 }
 
-uint64_t rk_frame_seal(uint8_t *frame, uint32_t size, uint64_t term, uint64_t index,
-                       uint64_t chain_previous)
+uint64_t rk_frame_seal(uint8_t *frame, uint32_t size, const struct rk_frame_place *place)
 {
     RK_ASSERT(size >= RK_FRAME_HEADER_SIZE + RK_FRAME_PAYLOAD_SIZE_MIN);
     RK_ASSERT(size <= RK_FRAME_SIZE_MAX);
@@ -79,11 +79,16 @@ uint64_t rk_frame_seal(uint8_t *frame, uint32_t size, uint64_t term, uint64_t in
     const uint32_t payload_crc = rk_le_u32(frame + size - RK_FRAME_CHECK_SIZE);
     RK_ASSERT_DEEP(payload_crc == rk_crc32c(0, frame + RK_FRAME_HEADER_SIZE,
                                             size - RK_FRAME_HEADER_SIZE - RK_FRAME_CHECK_SIZE));
-    const uint64_t chain = rk_frame_chain(chain_previous, term, index, payload_crc);
+    const struct rk_frame entry = {.term = place->term,
+                                   .index = place->index,
+                                   .time_ms = place->time_ms,
+                                   .payload_crc = payload_crc};
+    const uint64_t chain = rk_frame_chain(place->chain_previous, &entry);
     rk_le_put_u32(frame + AT_PAYLOAD_SIZE, size - RK_FRAME_HEADER_SIZE);
-    rk_le_put_u64(frame + AT_TERM, term);
-    rk_le_put_u64(frame + AT_INDEX, index);
+    rk_le_put_u64(frame + AT_TERM, place->term);
+    rk_le_put_u64(frame + AT_INDEX, place->index);
     rk_le_put_u64(frame + AT_CHAIN, chain);
+    rk_le_put_u64(frame + AT_TIME, place->time_ms);
     rk_le_put_u32(frame + AT_HEADER_CRC, header_crc(frame));
     return chain;
 }
@@ -126,6 +131,7 @@ enum rk_status rk_frame_read(struct rk_bytes bytes, struct rk_frame *ret, uint32
     ret->term = rk_le_u64(bytes.data + AT_TERM);
     ret->index = rk_le_u64(bytes.data + AT_INDEX);
     ret->chain = rk_le_u64(bytes.data + AT_CHAIN);
+    ret->time_ms = rk_le_u64(bytes.data + AT_TIME);
     *ret_size = RK_FRAME_HEADER_SIZE + payload.size;
     return RK_OK;
 }

@@ -288,6 +288,7 @@ static void get_addresses(struct wire_line *line, struct wire_message *ret)
 struct frames_cursor {
     struct raft_entry_id id;
     uint64_t chain;
+    uint64_t time_ms; /* 0 before the first frame: what the log holds, it does not say */
 };
 
 /* Pitfall 43. */
@@ -302,6 +303,9 @@ static const char *entry_fault(const struct rk_frame *frame, const struct frames
     }
     if (frame->term < before->id.term) {
         return "the terms of the entries fall";
+    }
+    if (frame->time_ms < before->time_ms) {
+        return "the times of the entries fall";
     }
     if (frame->term == 0 || frame->term > message_term) {
         return "an entry's term is 0 or above the message's";
@@ -324,14 +328,14 @@ static enum rk_status get_entry(struct wire_line *line, struct frames_cursor *cu
         wire_line_refuse(line, fault);
         return RK_INVALID;
     }
-    if (frame.chain != rk_frame_chain(cursor->chain, frame.term, frame.index, frame.payload_crc)) {
+    if (frame.chain != rk_frame_chain(cursor->chain, &frame)) {
         wire_line_refuse(line, "an entry's chain does not follow the one before it");
         return RK_CORRUPT;
     }
     *ret = (struct raft_entry){.id = {.term = frame.term, .index = frame.index},
                                .type = (enum raft_entry_type)frame.type,
                                .frame = {.data = line->rest.data, .size = size}};
-    *cursor = (struct frames_cursor){.id = ret->id, .chain = frame.chain};
+    *cursor = (struct frames_cursor){.id = ret->id, .chain = frame.chain, .time_ms = frame.time_ms};
     line->rest.data += size;
     line->rest.size -= size;
     return RK_OK;

@@ -25,15 +25,17 @@ static void answer_waiter(struct node *node, struct raft_entry_id id,
 static void apply_one(struct node *node, const struct rk_frame *frame)
 {
     const struct raft_entry_id id = {.term = frame->term, .index = frame->index};
+    const struct sm_place place = {
+        .term = frame->term, .index = frame->index, .time_ms = frame->time_ms};
     struct sm_result result = {.accepted = true, .index = id.index};
 
     if (frame->type == RAFT_ENTRY_COMMAND) {
-        if (sm_apply(node->sm, id.index, frame->body, &result) != RK_OK) {
+        if (sm_apply(node->sm, &place, frame->body, &result) != RK_OK) {
             /* What others apply may not be skipped (pitfall 141). */
             node_end(node, RK_CORRUPT, "command_unknown", id.index);
         }
     } else {
-        sm_skip(node->sm, id.index);
+        sm_skip(node->sm, &place);
         node->is_firm = true;
         node->is_view_stale = true;
     }

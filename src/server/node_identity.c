@@ -34,9 +34,13 @@ enum {
 static uint64_t text_hash(uint64_t seed, const char *text)
 {
     const uint32_t size = (uint32_t)strlen(text);
-    const uint64_t hash = rk_frame_chain(seed, size, rk_crc32c(0, text, size), size);
+    const struct rk_frame hashed = {
+        .term = size,
+        .index = rk_crc32c(0, text, size),
+        .time_ms = rk_crc32c(UINT32_MAX, text, size),
+    };
 
-    return rk_frame_chain(hash, rk_crc32c(UINT32_MAX, text, size), size, 0);
+    return rk_frame_chain(seed, &hashed);
 }
 
 /* Of names and addresses, in any order: a sum of one hash each. */

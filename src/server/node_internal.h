@@ -19,6 +19,7 @@
 #include "server/outbox.h"
 #include "server/pending.h"
 #include "server/tail.h"
+#include "statemachine/cluster_time.h"
 #include "statemachine/membership.h"
 #include "statemachine/sm.h"
 
@@ -196,6 +197,7 @@ struct node {
     struct outbox outbox;
     struct proposals batch;
     struct block *received; /* holds the frames of the append being stepped */
+    struct cluster_time time;
     uint64_t now_ms;
 
     /* state machine */

@@ -14,6 +14,7 @@ struct restoring {
     struct node *node;
     struct raft_restored restored;
     struct raft_trail_run *runs; /* RAFT_TRAIL_RUNS_MAX of them */
+    struct raft_entry_id last;   /* of the log */
     bool has_command;
 };
 
@@ -60,6 +61,19 @@ static enum rk_status note_config(struct restoring *restoring, const struct raft
     return RK_OK;
 }
 
+/* The stamps before it are not above its own. */
+static enum rk_status note_time(struct restoring *restoring, const struct raft_entry *entry)
+{
+    struct rk_frame frame;
+    uint32_t size = 0;
+    const enum rk_status status = rk_frame_read(entry->frame, &frame, &size);
+
+    if (status == RK_OK) {
+        cluster_time_note(&restoring->node->time, frame.time_ms, restoring->node->now_ms);
+    }
+    return status;
+}
+
 static enum rk_status on_entry(void *context, const struct raft_entry *entry)
 {
     struct restoring *restoring = context;
@@ -67,6 +81,12 @@ static enum rk_status on_entry(void *context, const struct raft_entry *entry)
     restoring->has_command = restoring->has_command || entry->type == RAFT_ENTRY_COMMAND;
     if (entry->type == RAFT_ENTRY_CONFIG) {
         const enum rk_status status = note_config(restoring, entry);
+        if (status != RK_OK) {
+            return status;
+        }
+    }
+    if (entry->id.index == restoring->last.index) {
+        const enum rk_status status = note_time(restoring, entry);
         if (status != RK_OK) {
             return status;
         }
@@ -164,6 +184,7 @@ enum rk_status node_restore(struct node *node, struct log_store *store,
 {
     struct restoring restoring = {
         .node = node,
+        .last = store->bounds.last,
         .runs = rk_heap_zalloc(RAFT_TRAIL_RUNS_MAX, sizeof(struct raft_trail_run)),
     };
     const char *reason = NULL;

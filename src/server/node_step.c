@@ -35,8 +35,14 @@ static bool entry_seal(struct node *node, const struct raft_entry *entry, bool i
 
     if (is_own) {
         uint8_t *frame = (uint8_t *)(uintptr_t)entry->frame.data; /* the proposal's own memory */
-        *ret_chain =
-            rk_frame_seal(frame, entry->frame.size, entry->id.term, entry->id.index, before);
+        const struct rk_frame_place place = {
+            .term = entry->id.term,
+            .index = entry->id.index,
+            .time_ms = cluster_time_ms(&node->time, node->now_ms),
+            .chain_previous = before,
+        };
+        cluster_time_note(&node->time, place.time_ms, node->now_ms);
+        *ret_chain = rk_frame_seal(frame, entry->frame.size, &place);
         return true;
     }
     struct rk_frame frame;
@@ -44,9 +50,10 @@ static bool entry_seal(struct node *node, const struct raft_entry *entry, bool i
     if (rk_frame_read(entry->frame, &frame, &size) != RK_OK) {
         return false;
     }
+    cluster_time_note(&node->time, frame.time_ms, node->now_ms);
     *ret_chain = frame.chain;
-    return frame.chain ==
-           rk_frame_chain(before, entry->id.term, entry->id.index, frame.payload_crc);
+    return frame.term == entry->id.term && frame.index == entry->id.index &&
+           frame.chain == rk_frame_chain(before, &frame);
 }
 
 static enum raft_entry_type frame_type(const struct raft_entry *entry)
@@ -148,6 +155,7 @@ static void perform_write(struct node *node, bool is_own)
     const uint32_t count = write->entries_count;
 
     if (write->truncate_from != 0) {
+        cluster_time_doubt(&node->time);
         truncate_tail(node, write->truncate_from);
         node_truncate_pending(node, write->truncate_from);
         node_membership_truncated(node, write->truncate_from);

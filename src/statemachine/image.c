@@ -2,12 +2,12 @@
  *
  *   SM_IMAGE_NUMBERS, first and once           the tables, entry after entry in the order of keys
  *     0  u32 version, 1                          0  u32 key_size
- *     4  u32 count of numbers, 4                 4  u32 value_size
+ *     4  u32 count of numbers, 5                 4  u32 value_size
  *     8  u64 last_applied                        8  u64 flags
  *    16  u64 kv_index                           16  u64 create_index
  *    24  u64 tombstone_floor                    24  u64 modify_index
- *    32  u64 digest of the whole state          32  u64 lock_index
- *                                               40  key, value
+ *    32  u64 time_ms, cluster time              32  u64 lock_index
+ *    40  u64 digest of the whole state          40  key, value
  *
  * Types rise; an empty table has no record. A record ends with the entry that makes it
  * SM_IMAGE_RECORD_SIZE_TARGET bytes or more, or with the last one of its table.
@@ -23,7 +23,7 @@
 
 enum {
     NUMBERS_VERSION = 1,
-    NUMBERS_COUNT = 4,
+    NUMBERS_COUNT = 5,
     NUMBERS_SIZE = 8 + NUMBERS_COUNT * 8,
     ENTRY_FIXED_SIZE = 40,
 };
@@ -61,12 +61,13 @@ enum { TABLES_COUNT = sizeof(tables) / sizeof(tables[0]) };
 
 static const struct omap_node *table_root(const struct table *table, const struct sm_root *root)
 {
-    return *(const struct omap_node *const *)((const uint8_t *)root + table->root_offset);
+    return *(const struct omap_node *const *)(const void *)((const uint8_t *)root +
+                                                            table->root_offset);
 }
 
 static struct omap *table_map(const struct table *table, struct sm *sm)
 {
-    return (struct omap *)((uint8_t *)sm + table->map_offset);
+    return (struct omap *)(void *)((uint8_t *)sm + table->map_offset);
 }
 
 /* --- writing --- */
@@ -94,6 +95,7 @@ static void append_numbers(struct rk_buf *buf, const struct sm_root *root)
     append_u64(buf, root->last_applied);
     append_u64(buf, root->kv_index);
     append_u64(buf, root->tombstone_floor);
+    append_u64(buf, root->time_ms);
     append_u64(buf, sm_digest(root));
 }
 
@@ -201,7 +203,8 @@ static enum rk_status read_numbers(struct sm_image_reader *reader, struct rk_byt
     sm->last_applied = rk_le_u64(body.data + 8);
     sm->kv_index = rk_le_u64(body.data + 16);
     sm->tombstones.floor = rk_le_u64(body.data + 24);
-    reader->digest = rk_le_u64(body.data + 32);
+    sm->time_ms = rk_le_u64(body.data + 32);
+    reader->digest = rk_le_u64(body.data + 40);
     return sm->kv_index <= sm->last_applied && sm->tombstones.floor <= sm->kv_index ? RK_OK
                                                                                     : RK_CORRUPT;
 }

@@ -129,5 +129,6 @@ uint64_t sm_digest(const struct sm_root *root)
     digest = digest_step(digest, omap_total(root->tombstones).digest);
     digest = digest_step(digest, omap_total(root->tombstones_old).digest);
     digest = digest_step(digest, root->kv_index);
+    digest = digest_step(digest, root->time_ms);
     return digest_step(digest, root->tombstone_floor);
 }

@@ -21,6 +21,7 @@ struct sm_root {
     const struct omap_node *tombstones_old; /* given up together, next */
     uint64_t version; /* of this root; rises with every publication that changed something */
     raft_index last_applied;
+    uint64_t time_ms;           /* cluster time of the last applied entry */
     raft_index kv_index;        /* greatest index of any change to the map, deletions included */
     raft_index tombstone_floor; /* greatest index of a tombstone that was given up; see sm.h */
 };

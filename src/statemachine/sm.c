@@ -116,10 +116,20 @@ static void apply_delete_prefix(struct sm *sm, raft_index index,
     }
 }
 
-enum rk_status sm_apply(struct sm *sm, raft_index index, struct rk_bytes command,
+static void pass(struct sm *sm, const struct sm_place *place)
+{
+    sm->last_applied = place->index;
+    if (place->time_ms > sm->time_ms) {
+        sm->time_ms = place->time_ms;
+    }
+    sm->is_changed = true;
+}
+
+enum rk_status sm_apply(struct sm *sm, const struct sm_place *place, struct rk_bytes command,
                         struct sm_result *ret)
 {
     struct sm_command decoded;
+    const raft_index index = place->index;
     RK_ASSERT(index > sm->last_applied);
     const enum rk_status status = sm_command_decode(command, &decoded);
     if (status != RK_OK) {
@@ -136,17 +146,15 @@ enum rk_status sm_apply(struct sm *sm, raft_index index, struct rk_bytes command
         apply_delete_prefix(sm, index, &decoded.delete_prefix, ret);
         break;
     }
-    sm->last_applied = index;
-    sm->is_changed = true;
+    pass(sm, place);
     return RK_OK;
 }
 
-void sm_skip(struct sm *sm, raft_index index)
+void sm_skip(struct sm *sm, const struct sm_place *place)
 {
-    RK_ASSERT(index >= sm->last_applied);
-    if (index > sm->last_applied) {
-        sm->last_applied = index;
-        sm->is_changed = true;
+    RK_ASSERT(place->index >= sm->last_applied);
+    if (place->index > sm->last_applied) {
+        pass(sm, place);
     }
 }
 
@@ -164,6 +172,7 @@ struct sm_root sm_publish(struct sm *sm)
         .tombstones_old = sm->tombstones.old.root,
         .version = sm->heap.version - 1,
         .last_applied = sm->last_applied,
+        .time_ms = sm->time_ms,
         .kv_index = sm->kv_index,
         .tombstone_floor = sm->tombstones.floor,
     };

@@ -28,14 +28,21 @@ struct sm;
 struct sm *sm_new(void);
 void sm_free(struct sm *sm); /* everything, held roots included; NULL is allowed */
 
-/* Applies the command of entry `index` (the body of its frame); indexes rise (asserted).
+/* Where an entry stands in the log, and when its leader took it in. */
+struct sm_place {
+    raft_term term;
+    raft_index index;
+    uint64_t time_ms; /* cluster time */
+};
+
+/* Applies the command of the entry at `place` (the body of its frame); indexes rise (asserted).
  * Errors: RK_CORRUPT: not a command this version knows. The caller must stop the node: an entry
  * that others apply may not be skipped (pitfall 141). *ret is then untouched. */
-RK_MUST_USE enum rk_status sm_apply(struct sm *sm, raft_index index, struct rk_bytes command,
-                                    struct sm_result *ret);
+RK_MUST_USE enum rk_status sm_apply(struct sm *sm, const struct sm_place *place,
+                                    struct rk_bytes command, struct sm_result *ret);
 
-/* Notes that entries without a command (no-op, configuration) up to `index` are applied. */
-void sm_skip(struct sm *sm, raft_index index);
+/* Notes that entries without a command (no-op, configuration) up to `place` are applied. */
+void sm_skip(struct sm *sm, const struct sm_place *place);
 
 /* Freezes the present state. Cheap; without a change since the last call, last_applied included,
  * the version stays. The first version is 1. */

@@ -14,7 +14,8 @@ struct sm {
     struct sm_tombstones tombstones;
     raft_index last_applied;
     raft_index kv_index;
-    bool is_changed; /* since the last publication */
+    uint64_t time_ms; /* cluster time: the greatest stamp that was applied */
+    bool is_changed;  /* since the last publication */
 };
 
 #endif

@@ -38,6 +38,7 @@ static bool is_entry_type(uint8_t type)
 struct walk {
     struct raft_entry_id id; /* of the entry before the next one */
     uint64_t chain;          /* at that entry */
+    uint64_t time_ms;        /* of that entry; 0: any is believed */
     bool has_chain;          /* false: the walk starts inside the log, any chain is believed */
 };
 
@@ -52,14 +53,14 @@ static enum rk_status walk_next(struct walk *walk, struct rk_bytes bytes, struct
         return RK_CORRUPT;
     }
     if (frame.index != walk->id.index + 1 || frame.term < walk->id.term ||
-        !is_entry_type(frame.type)) {
+        frame.time_ms < walk->time_ms || !is_entry_type(frame.type)) {
         return RK_CORRUPT;
     }
-    const uint64_t chain = rk_frame_chain(walk->chain, frame.term, frame.index, frame.payload_crc);
+    const uint64_t chain = rk_frame_chain(walk->chain, &frame);
     if (walk->has_chain && frame.chain != chain) {
         return RK_CORRUPT;
     }
-    *walk = (struct walk){{frame.term, frame.index}, frame.chain, true};
+    *walk = (struct walk){{frame.term, frame.index}, frame.chain, frame.time_ms, true};
     *ret = (struct raft_entry){
         .id = walk->id, .type = (enum raft_entry_type)frame.type, .frame = {bytes.data, size}};
     return RK_OK;
@@ -120,7 +121,7 @@ static enum rk_status walk_to(struct log_store *store, const struct raft_write *
     const struct log_bounds *bounds = &store->bounds;
 
     if (index == bounds->base.index) {
-        *walk = (struct walk){bounds->base, bounds->base_chain, true};
+        *walk = (struct walk){.id = bounds->base, .chain = bounds->base_chain, .has_chain = true};
         return RK_OK;
     }
     for (uint32_t i = count; i > 0; i--) {
@@ -187,7 +188,8 @@ enum rk_status log_store_write(struct log_store *store, const struct raft_write 
                                uint32_t writes_count)
 {
     const struct log_bounds before = store->bounds;
-    struct outcome after = {{before.last, before.last_chain, true}, store->hard_state};
+    struct outcome after = {{.id = before.last, .chain = before.last_chain, .has_chain = true},
+                            store->hard_state};
 
     RK_ASSERT(writes_count > 0);
     if (store->has_failed) {
@@ -322,7 +324,9 @@ enum rk_status log_store_scan(struct log_store *store, log_store_visit *on_entry
 {
     const struct log_bounds *bounds = &store->bounds;
     struct scan scan = {
-        .on_entry = on_entry, .context = context, .walk = {bounds->base, bounds->base_chain, true}};
+        .on_entry = on_entry,
+        .context = context,
+        .walk = {.id = bounds->base, .chain = bounds->base_chain, .has_chain = true}};
     enum rk_status status = RK_OK;
 
     if (store->has_failed) {

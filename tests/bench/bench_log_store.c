@@ -83,7 +83,9 @@ static void seal_batch(const struct log_store *store, uint8_t *const *frames,
 
     for (uint32_t i = 0; i < batch; i++) {
         const raft_index index = store->bounds.last.index + 1 + i;
-        chain = rk_frame_seal(frames[i], FRAME_SIZE, 1, index, chain);
+        chain = rk_frame_seal(
+            frames[i], FRAME_SIZE,
+            &(struct rk_frame_place){.term = 1, .index = index, .chain_previous = chain});
         entries[i] = (struct raft_entry){.id = {.term = 1, .index = index},
                                          .type = RAFT_ENTRY_COMMAND,
                                          .frame = {frames[i], FRAME_SIZE}};

@@ -50,7 +50,8 @@ static void put(uint64_t number)
                                            .put = {.key = key_of(number, text),
                                                    .value = {.data = value, .size = VALUE_SIZE}}},
                       &buf);
-    RK_ASSERT(sm_apply(sm, last_index, rk_buf_bytes(&buf), &result) == RK_OK);
+    const struct sm_place place = {.term = 1, .index = last_index};
+    RK_ASSERT(sm_apply(sm, &place, rk_buf_bytes(&buf), &result) == RK_OK);
     RK_ASSERT(result.accepted);
     if (last_index % BATCH == 0) {
         publish();
@@ -129,7 +130,8 @@ static void delete_all(void)
     const uint64_t start_us = cpu_us();
     rk_buf_reset(&buf);
     sm_command_encode(&all, &buf);
-    RK_ASSERT(sm_apply(sm, ++last_index, rk_buf_bytes(&buf), &result) == RK_OK);
+    const struct sm_place place = {.term = 1, .index = ++last_index};
+    RK_ASSERT(sm_apply(sm, &place, rk_buf_bytes(&buf), &result) == RK_OK);
     root = sm_publish(sm);
     printf("  delete all     %9llu us\n", (unsigned long long)(cpu_us() - start_us));
 }

@@ -29,8 +29,8 @@ static void check_command(struct rk_bytes bytes)
 
     struct sm_result result;
     struct sm *sm = sm_new();
-    RK_ASSERT(sm_apply(sm, 1, bytes, &result) == RK_OK);
-    RK_ASSERT(sm_apply(sm, 2, bytes, &result) == RK_OK);
+    RK_ASSERT(sm_apply(sm, &(struct sm_place){.term = 1, .index = 1}, bytes, &result) == RK_OK);
+    RK_ASSERT(sm_apply(sm, &(struct sm_place){.term = 1, .index = 2}, bytes, &result) == RK_OK);
     sm_free(sm);
 }
 

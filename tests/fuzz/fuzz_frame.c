@@ -30,10 +30,14 @@ static void check_round_trip(const struct rk_frame *frame, uint32_t frame_size)
     RK_ASSERT(buf.size == frame_size);
     RK_ASSERT(memcmp(buf.data + RK_FRAME_HEADER_SIZE, frame->payload.data, frame->payload.size) ==
               0);
-    const uint64_t chain = rk_frame_seal(buf.data, frame_size, frame->term, frame->index, 7);
+    const uint64_t chain =
+        rk_frame_seal(buf.data, frame_size,
+                      &(struct rk_frame_place){
+                          .term = frame->term, .index = frame->index, .time_ms = frame->time_ms});
     RK_ASSERT(rk_frame_read(rk_buf_bytes(&buf), &again, &again_size) == RK_OK);
     RK_ASSERT(again_size == frame_size && again.chain == chain);
     RK_ASSERT(again.term == frame->term && again.index == frame->index);
+    RK_ASSERT(again.time_ms == frame->time_ms);
     rk_buf_done(&buf);
 }
 

@@ -31,7 +31,8 @@ static void store_put(const char *key, const char *value)
 
     rk_buf_init(&buf, RK_COMMAND_SIZE_MAX);
     sm_command_encode(&command, &buf);
-    RK_ASSERT(sm_apply(store, ++store_index, rk_buf_bytes(&buf), &result) == RK_OK);
+    const struct sm_place place = {.term = 1, .index = ++store_index};
+    RK_ASSERT(sm_apply(store, &place, rk_buf_bytes(&buf), &result) == RK_OK);
     rk_buf_done(&buf);
 }
 
@@ -105,7 +106,8 @@ static void finish_write(struct api_call *call, const struct node_view *node,
     struct rk_frame frame;
     uint32_t size = 0;
 
-    RK_ASSERT(rk_frame_seal(call->frame.data, (uint32_t)call->frame.size, 1, 9, 1) != 0);
+    RK_ASSERT(rk_frame_seal(call->frame.data, (uint32_t)call->frame.size,
+                            &(struct rk_frame_place){.term = 1, .index = 9}) != 0);
     RK_ASSERT(rk_frame_read(rk_buf_bytes(&call->frame), &frame, &size) == RK_OK);
     RK_ASSERT(size == call->frame.size);
     RK_ASSERT(sm_command_decode(frame.body, &command) == RK_OK);

@@ -23,7 +23,8 @@ static inline struct sm_result sm_do(struct sm *sm, raft_index index,
     struct sm_result result = {0};
     rk_buf_init(&buf, RK_COMMAND_SIZE_MAX);
     sm_command_encode(command, &buf);
-    quick_assert(sm_apply(sm, index, rk_buf_bytes(&buf), &result) == RK_OK);
+    quick_assert(sm_apply(sm, &(struct sm_place){.term = 1, .index = index}, rk_buf_bytes(&buf),
+                          &result) == RK_OK);
     rk_buf_done(&buf);
     quick_assert(result.index == index);
     return result;

@@ -45,7 +45,8 @@ void harness_open(void)
     snprintf(harness.options.datacenter, sizeof(harness.options.datacenter), "%s", "dc1");
     harness.stream_step = 4096;
     node_lead(&harness.node);
-    sm_skip(harness.sm, ++harness.index); /* the term's no-op */
+    sm_skip(harness.sm,
+            &(struct sm_place){.term = 3, .index = ++harness.index}); /* the term's no-op */
 }
 
 static void answer_drop(void)
@@ -84,12 +85,15 @@ static void write_do(struct api_call *call, struct http_response *response)
         return;
     }
     const struct rk_bytes bytes = rk_buf_bytes(&call->frame);
-    const uint64_t chain = rk_frame_seal(call->frame.data, bytes.size, 3, ++harness.index, 1);
+    const struct sm_place place = {.term = 3, .index = ++harness.index, .time_ms = harness.time_ms};
+    const uint64_t chain = rk_frame_seal(
+        call->frame.data, bytes.size,
+        &(struct rk_frame_place){.term = 3, .index = place.index, .time_ms = place.time_ms});
     ck_assert_uint_ne(chain, 0);
     ck_assert_int_eq(rk_frame_read(bytes, &frame, &size), RK_OK);
     ck_assert_uint_eq(size, bytes.size);
     ck_assert_int_eq(frame.type, RAFT_ENTRY_COMMAND);
-    ck_assert_int_eq(sm_apply(harness.sm, harness.index, frame.body, &result), RK_OK);
+    ck_assert_int_eq(sm_apply(harness.sm, &place, frame.body, &result), RK_OK);
     api_finish_write(call, RK_OK, &result, &harness.node, response);
 }
 

@@ -22,6 +22,7 @@ struct answer {
 struct harness {
     struct sm *sm;
     raft_index index; /* of the last entry */
+    uint64_t time_ms; /* cluster time of the next one */
     struct api_options options;
     struct node_view node;
     struct admin_outcome outcome; /* of what the leader is asked for */

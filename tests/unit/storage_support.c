@@ -48,7 +48,9 @@ struct raft_entry made_entry(struct made *made, raft_index index, raft_term term
     const uint32_t size = (uint32_t)buf.size;
     made->frames[made->frames_count] = buf.data; /* the buffer's memory is kept */
     made->frames_count++;
-    made->chains[index] = rk_frame_seal(buf.data, size, term, index, made->chains[index - 1]);
+    const struct rk_frame_place place = {
+        .term = term, .index = index, .chain_previous = made->chains[index - 1]};
+    made->chains[index] = rk_frame_seal(buf.data, size, &place);
     return (struct raft_entry){.id = {.term = term, .index = index},
                                .type = RAFT_ENTRY_COMMAND,
                                .frame = {buf.data, size}};

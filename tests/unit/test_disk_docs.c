@@ -59,7 +59,7 @@ START_TEST(the_example_is_a_put_of_a)
     ck_assert_uint_eq(size, row.size);
     ck_assert_uint_eq(frame.term, 1);
     ck_assert_uint_eq(frame.index, 2);
-    ck_assert_uint_eq(frame.chain, rk_frame_chain(chain_before, 1, 2, frame.payload_crc));
+    ck_assert_uint_eq(frame.chain, rk_frame_chain(chain_before, &frame));
     ck_assert_int_eq(sm_command_decode(frame.body, &command), RK_OK);
     ck_assert_int_eq(command.type, SM_COMMAND_KV_PUT);
     ck_assert_mem_eq(command.put.key.data, "a", 1);

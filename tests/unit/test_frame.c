@@ -8,16 +8,15 @@
 #include "support/run.h"
 
 /* The bytes on disk and wire, computed once by an independent program: type 1, body "body",
- * term 0x0102030405060708, index 0x1112131415161718, first of its chain. A change here is a new
- * format version, never a new constant. */
+ * term 0x0102030405060708, index 0x1112131415161718, time 0x2122232425262728, first of its chain.
+ * A change here is a new format version, never a new constant. */
 static const uint8_t golden[] = {
-    0x0c, 0x00, 0x00, 0x00, 0x79, 0xfc, 0x94, 0xcb, 0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02,
-    0x01, 0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, 0x37, 0x04, 0x2e, 0x48, 0x96, 0xc7,
-    0x55, 0xc3, 0x01, 0x01, 0x00, 0x00, 0x62, 0x6f, 0x64, 0x79, 0xf2, 0x61, 0x4f, 0xc3,
+    0x0c, 0x00, 0x00, 0x00, 0x6a, 0x26, 0x2d, 0x4b, 0x08, 0x07, 0x06, 0x05, 0x04,
+    0x03, 0x02, 0x01, 0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, 0x5a, 0x0a,
+    0x61, 0x84, 0x09, 0x3f, 0xc9, 0x1c, 0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22,
+    0x21, 0x01, 0x02, 0x00, 0x00, 0x62, 0x6f, 0x64, 0x79, 0xaa, 0x14, 0x4a, 0x7b,
 };
-static const uint64_t golden_term = 0x0102030405060708;
-static const uint64_t golden_index = 0x1112131415161718;
-static const uint64_t golden_chain = 0xc355c796482e0437;
+static const uint64_t golden_chain = 0x1cc93f0984610a5a;
 
 static struct rk_buf buf;
 
@@ -40,6 +39,15 @@ static size_t put_frame(uint8_t type, const void *body, size_t body_size)
     return offset;
 }
 
+static uint64_t seal_at(size_t offset, const struct rk_frame_place *place)
+{
+    return rk_frame_seal(buf.data + offset, (uint32_t)(buf.size - offset), place);
+}
+
+static const struct rk_frame_place golden_place = {
+    .term = 0x0102030405060708, .index = 0x1112131415161718, .time_ms = 0x2122232425262728};
+static const struct rk_frame_place first_place = {.term = 1, .index = 1};
+
 static enum rk_status read_bytes(const uint8_t *data, uint32_t size)
 {
     struct rk_frame frame;
@@ -50,8 +58,7 @@ static enum rk_status read_bytes(const uint8_t *data, uint32_t size)
 START_TEST(written_bytes_are_the_golden_bytes)
 {
     put_frame(1, "body", 4);
-    const uint64_t chain =
-        rk_frame_seal(buf.data, (uint32_t)buf.size, golden_term, golden_index, 0);
+    const uint64_t chain = seal_at(0, &golden_place);
     ck_assert_uint_eq(chain, golden_chain);
     ck_assert_uint_eq(buf.size, sizeof(golden));
     ck_assert_mem_eq(buf.data, golden, sizeof(golden));
@@ -65,11 +72,12 @@ START_TEST(golden_bytes_are_read)
     const struct rk_bytes bytes = {.data = golden, .size = sizeof(golden)};
     ck_assert_int_eq(rk_frame_read(bytes, &frame, &size), RK_OK);
     ck_assert_uint_eq(size, sizeof(golden));
-    ck_assert_uint_eq(frame.term, golden_term);
-    ck_assert_uint_eq(frame.index, golden_index);
+    ck_assert_uint_eq(frame.term, golden_place.term);
+    ck_assert_uint_eq(frame.index, golden_place.index);
+    ck_assert_uint_eq(frame.time_ms, golden_place.time_ms);
     ck_assert_uint_eq(frame.chain, golden_chain);
     ck_assert_uint_eq(frame.type, 1);
-    ck_assert_uint_eq(frame.payload_crc, 0xc34f61f2);
+    ck_assert_uint_eq(frame.payload_crc, 0x7b4a14aa);
     ck_assert_ptr_eq(frame.payload.data, golden + RK_FRAME_HEADER_SIZE);
     ck_assert_uint_eq(frame.payload.size, 12);
     ck_assert_uint_eq(frame.body.size, 4);
@@ -126,7 +134,8 @@ START_TEST(frames_in_a_row_are_read_one_by_one)
     uint64_t chain = 0;
     for (uint8_t i = 1; i <= 3; i++) {
         const size_t offset = put_frame(i, "xyz", i);
-        chain = rk_frame_seal(buf.data + offset, (uint32_t)(buf.size - offset), 7, i, chain);
+        chain = seal_at(offset, &(struct rk_frame_place){
+                                    .term = 7, .index = i, .time_ms = i, .chain_previous = chain});
     }
     struct rk_bytes rest = rk_buf_bytes(&buf);
     chain = 0;
@@ -136,7 +145,7 @@ START_TEST(frames_in_a_row_are_read_one_by_one)
         ck_assert_int_eq(rk_frame_read(rest, &frame, &size), RK_OK);
         ck_assert_uint_eq(frame.index, i);
         ck_assert_uint_eq(frame.body.size, i);
-        chain = rk_frame_chain(chain, 7, i, frame.payload_crc);
+        chain = rk_frame_chain(chain, &frame);
         ck_assert_uint_eq(frame.chain, chain);
         rest = (struct rk_bytes){.data = rest.data + size, .size = rest.size - size};
     }
@@ -149,7 +158,7 @@ START_TEST(empty_body_is_a_whole_frame)
     struct rk_frame frame;
     uint32_t size = 0;
     put_frame(4, NULL, 0);
-    rk_frame_seal(buf.data, (uint32_t)buf.size, 1, 1, 0);
+    (void)seal_at(0, &first_place);
     ck_assert_int_eq(rk_frame_read(rk_buf_bytes(&buf), &frame, &size), RK_OK);
     ck_assert_uint_eq(size, RK_FRAME_HEADER_SIZE + RK_FRAME_PAYLOAD_SIZE_MIN);
     ck_assert_uint_eq(frame.body.size, 0);
@@ -163,7 +172,7 @@ START_TEST(largest_command_fits_a_frame)
     ck_assert_ptr_nonnull(body);
     memset(body, 0x5a, RK_COMMAND_SIZE_MAX);
     rk_frame_end(&buf, offset);
-    rk_frame_seal(buf.data, (uint32_t)buf.size, 1, 1, 0);
+    (void)seal_at(0, &first_place);
     ck_assert_int_eq(read_bytes(buf.data, (uint32_t)buf.size), RK_OK);
 }
 END_TEST
@@ -179,7 +188,7 @@ START_TEST(frame_above_the_maximum_is_corrupt)
     payload[1] = RK_FRAME_VERSION;
     rk_le_put_u32(payload + payload_size - 4, rk_crc32c(0, payload, payload_size - 4));
     rk_le_put_u32(frame, payload_size);
-    rk_le_put_u32(frame + 4, rk_crc32c(rk_crc32c(0, frame, 4), frame + 8, 24));
+    rk_le_put_u32(frame + 4, rk_crc32c(rk_crc32c(0, frame, 4), frame + 8, 32));
     ck_assert_int_eq(read_bytes(frame, (uint32_t)buf.size), RK_CORRUPT);
 }
 END_TEST
@@ -219,8 +228,8 @@ END_TEST
 START_TEST(seal_leaves_the_payload_as_it_was)
 {
     put_frame(1, "body", 4);
-    rk_frame_seal(buf.data, (uint32_t)buf.size, 9, 9, 9);
-    rk_frame_seal(buf.data, (uint32_t)buf.size, golden_term, golden_index, 0);
+    (void)seal_at(0, &(struct rk_frame_place){9, 9, 9, 9});
+    (void)seal_at(0, &golden_place);
     ck_assert_mem_eq(buf.data, golden, sizeof(golden));
 }
 END_TEST
@@ -237,24 +246,34 @@ START_TEST(overflow_while_framing_shows_in_the_status)
 }
 END_TEST
 
+static uint64_t chain_of(uint64_t previous, uint64_t term, uint64_t index, uint64_t time_ms,
+                         uint32_t payload_crc)
+{
+    const struct rk_frame entry = {
+        .term = term, .index = index, .time_ms = time_ms, .payload_crc = payload_crc};
+    return rk_frame_chain(previous, &entry);
+}
+
 /* Equal chains are to mean equal histories: whatever differs, the chain differs. */
 START_TEST(chain_depends_on_every_part)
 {
-    const uint64_t chain = rk_frame_chain(1, 2, 3, 4);
-    ck_assert_uint_ne(rk_frame_chain(2, 2, 3, 4), chain);
-    ck_assert_uint_ne(rk_frame_chain(1, 3, 3, 4), chain);
-    ck_assert_uint_ne(rk_frame_chain(1, 2, 4, 4), chain);
-    ck_assert_uint_ne(rk_frame_chain(1, 2, 3, 5), chain);
-    ck_assert_uint_ne(rk_frame_chain(1, 3, 2, 4), chain);
-    ck_assert_uint_ne(rk_frame_chain(2, 1, 3, 4), chain);
-    ck_assert_uint_ne(rk_frame_chain(0, 0, 0, 0), 0);
+    const uint64_t chain = chain_of(1, 2, 3, 4, 5);
+    ck_assert_uint_ne(chain_of(2, 2, 3, 4, 5), chain);
+    ck_assert_uint_ne(chain_of(1, 3, 3, 4, 5), chain);
+    ck_assert_uint_ne(chain_of(1, 2, 4, 4, 5), chain);
+    ck_assert_uint_ne(chain_of(1, 2, 3, 5, 5), chain);
+    ck_assert_uint_ne(chain_of(1, 2, 3, 4, 6), chain);
+    ck_assert_uint_ne(chain_of(1, 3, 2, 4, 5), chain);
+    ck_assert_uint_ne(chain_of(1, 2, 4, 3, 5), chain);
+    ck_assert_uint_ne(chain_of(2, 1, 3, 4, 5), chain);
+    ck_assert_uint_ne(chain_of(0, 0, 0, 0, 0), 0);
 }
 END_TEST
 
 START_TEST(seal_of_less_than_a_frame_aborts)
 {
     uint8_t frame[RK_FRAME_HEADER_SIZE + RK_FRAME_PAYLOAD_SIZE_MIN - 1] = {0};
-    rk_frame_seal(frame, sizeof(frame), 1, 1, 0);
+    (void)rk_frame_seal(frame, sizeof(frame), &first_place);
 }
 END_TEST
 

@@ -102,7 +102,9 @@ static void receive_append(struct http_exchange *exchange, raft_index previous)
 
     rk_buf_init(&frame, 4096);
     rk_frame_end(&frame, rk_frame_begin(&frame, RAFT_ENTRY_NOOP));
-    (void)rk_frame_seal(frame.data, (uint32_t)frame.size, 3, previous + 1, previous);
+    (void)rk_frame_seal(
+        frame.data, (uint32_t)frame.size,
+        &(struct rk_frame_place){.term = 3, .index = previous + 1, .chain_previous = previous});
     rk_buf_init(&body, 1 << 16);
     wire_encode_message(&envelope, &message, &extra, rk_buf_bytes(&frame), &body);
     fixture_request(exchange, "/raft/append", &body);

@@ -43,6 +43,45 @@ START_TEST(write_before_what_is_truncated_goes_on_waiting)
 }
 END_TEST
 
+/* Cluster time as the newest write to the disk is stamped. */
+static uint64_t last_stamp_ms(void)
+{
+    const struct disk_job *job = fixture.jobs[fixture.jobs_count - 1];
+    struct rk_frame frame;
+    uint32_t size = 0;
+
+    ck_assert_int_eq(job->type, DISK_WRITE);
+    ck_assert_uint_eq(job->write.entries_count, 1);
+    ck_assert_int_eq(rk_frame_read(job->entries[0].frame, &frame, &size), RK_OK);
+    return frame.time_ms;
+}
+
+static void propose_noop(void)
+{
+    struct rk_buf frame;
+
+    rk_buf_init(&frame, 4096);
+    rk_frame_end(&frame, rk_frame_begin(&frame, RAFT_ENTRY_COMMAND));
+    ck_assert_int_eq(node_propose(fixture.node, &frame, (struct origin){.type = ORIGIN_NOBODY}),
+                     RK_OK);
+    node_flush_proposals(fixture.node);
+}
+
+/* The cluster's first entry stands at 0, whatever the node's clock shows. */
+START_TEST(leader_stamps_the_time_since_the_first_entry)
+{
+    fixture_lead();
+    fixture.node->now_ms += 250;
+    propose_noop();
+    const uint64_t first_ms = last_stamp_ms();
+    fixture.node->now_ms += 40;
+    propose_noop();
+    ck_assert_uint_ge(first_ms, 250);
+    ck_assert_uint_lt(first_ms, 1000);
+    ck_assert_uint_eq(last_stamp_ms(), first_ms + 40);
+}
+END_TEST
+
 /* The entry after the last applied one is applied now; it is of `term`. */
 static void apply_next(raft_term term)
 {
@@ -51,7 +90,8 @@ static void apply_next(raft_term term)
     rk_buf_init(&job->frames, 4096);
     job->first = fixture.node->last_applied + 1;
     rk_frame_end(&job->frames, rk_frame_begin(&job->frames, RAFT_ENTRY_NOOP));
-    (void)rk_frame_seal(job->frames.data, (uint32_t)job->frames.size, term, job->first, 0);
+    (void)rk_frame_seal(job->frames.data, (uint32_t)job->frames.size,
+                        &(struct rk_frame_place){.term = term, .index = job->first});
     node_apply_read(fixture.node, job);
     disk_job_free(job);
     node_flush_done(fixture.node);
@@ -84,6 +124,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("node_writes");
     tcase_add_checked_fixture(tcase, fixture_open, fixture_close);
+    tcase_add_test(tcase, leader_stamps_the_time_since_the_first_entry);
     tcase_add_test(tcase, pitfall_113_truncated_write_has_an_unknown_outcome);
     tcase_add_test(tcase, write_before_what_is_truncated_goes_on_waiting);
     tcase_add_test(tcase, pitfall_114_entry_of_another_term_is_not_the_waiters);

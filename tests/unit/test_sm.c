@@ -412,7 +412,7 @@ START_TEST(version_rises_only_with_a_change)
     const struct sm_root second = sm_publish(sm);
     ck_assert_uint_eq(second.version, 2);
     ck_assert_uint_eq(second.last_applied, 11);
-    sm_skip(sm, 12);
+    sm_skip(sm, &(struct sm_place){.term = 1, .index = 12});
     ck_assert_uint_eq(sm_publish(sm).last_applied, 12);
     ck_assert_uint_eq(sm_publish(sm).version, 3);
 }
@@ -459,7 +459,8 @@ START_TEST(unknown_command_is_corrupt_and_changes_nothing)
     struct sm_result result = {.index = 77};
     (void)put("k", "1");
     const struct sm_root before = sm_publish(sm);
-    ck_assert_int_eq(sm_apply(sm, 12, (struct rk_bytes){.data = unknown, .size = 8}, &result),
+    ck_assert_int_eq(sm_apply(sm, &(struct sm_place){.term = 1, .index = 12},
+                              (struct rk_bytes){.data = unknown, .size = 8}, &result),
                      RK_CORRUPT);
     ck_assert_uint_eq(result.index, 77);
     ck_assert_uint_eq(sm_publish(sm).version, before.version);

@@ -13,6 +13,7 @@ enum { BODY_MAX = 4 << 20, PLAIN_TERM = 9 };
 static struct rk_prng prng;
 static struct rk_buf body;
 static struct rk_buf frames;
+static uint64_t frames_time_ms; /* of the next frame */
 static struct wire_message *decoded;
 static const char *reason;
 
@@ -31,6 +32,7 @@ static void open_all(void)
     rk_prng_seed(&prng, 1);
     rk_buf_init(&body, BODY_MAX);
     rk_buf_init(&frames, BODY_MAX);
+    frames_time_ms = 5000;
     decoded = rk_heap_alloc(sizeof *decoded);
 }
 
@@ -50,8 +52,9 @@ static uint64_t add_frame(uint8_t type, struct raft_entry_id id, uint64_t chain,
         rk_buf_append_byte(&frames, (uint8_t)rk_prng_next(&prng));
     }
     rk_frame_end(&frames, offset);
-    return rk_frame_seal(frames.data + offset, (uint32_t)(frames.size - offset), id.term, id.index,
-                         chain);
+    const struct rk_frame_place place = {
+        .term = id.term, .index = id.index, .time_ms = frames_time_ms, .chain_previous = chain};
+    return rk_frame_seal(frames.data + offset, (uint32_t)(frames.size - offset), &place);
 }
 
 static struct raft_message append_after(struct raft_entry_id previous, uint32_t count)
@@ -525,6 +528,30 @@ START_TEST(an_entry_out_of_place_is_refused)
 }
 END_TEST
 
+/* Two frames after 5^4, stamped so. */
+static enum rk_status decode_stamped(uint64_t first_ms, uint64_t second_ms)
+{
+    const struct wire_append_extra extra = {.previous_chain = 0xabc};
+    const struct raft_message message = append_after((struct raft_entry_id){4, 5}, 2);
+
+    rk_buf_reset(&frames);
+    frames_time_ms = first_ms;
+    const uint64_t chain = add_frame(RAFT_ENTRY_NOOP, (struct raft_entry_id){9, 6}, 0xabc, 30);
+    frames_time_ms = second_ms;
+    (void)add_frame(RAFT_ENTRY_NOOP, (struct raft_entry_id){9, 7}, chain, 30);
+    rk_buf_reset(&body);
+    wire_encode_message(&plain_envelope, &message, &extra, rk_buf_bytes(&frames), &body);
+    return decode_as("/raft/append", true);
+}
+
+START_TEST(cluster_time_that_falls_is_refused)
+{
+    ck_assert_int_eq(decode_stamped(7000, 7000), RK_OK);
+    ck_assert_int_eq(decode_stamped(7000, 6999), RK_INVALID);
+    ck_assert_str_eq(reason, "the times of the entries fall");
+}
+END_TEST
+
 /* Equal chains mean equal histories, so a chain that does not follow is another history. */
 START_TEST(an_entry_of_another_history_is_refused)
 {
@@ -578,6 +605,7 @@ static void add_faults(TCase *tcase)
     tcase_add_test(tcase, a_line_past_8_kib_is_refused);
     tcase_add_test(tcase, a_body_past_its_limit_is_refused);
     tcase_add_test(tcase, an_entry_out_of_place_is_refused);
+    tcase_add_test(tcase, cluster_time_that_falls_is_refused);
     tcase_add_test(tcase, an_entry_of_another_history_is_refused);
     tcase_add_test(tcase, an_append_cut_short_anywhere_is_refused);
     tcase_add_test(tcase, an_append_with_a_flipped_byte_is_refused_or_whole);
