@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/status.h"
 
 enum { OMAP_DEPTH_MAX = 12 };
 
@@ -117,5 +118,16 @@ struct omap_place omap_first_after(const struct omap_node *root, struct omap_cut
 struct omap_place omap_last_before(const struct omap_node *root, struct omap_cut cut);
 /* The item after `place`, which holds one. O(1) amortised. */
 struct omap_place omap_next(const struct omap_node *root, struct omap_place place);
+
+/* What was set later than an index. */
+struct omap_changes {
+    uint64_t after;
+    uint32_t budget; /* items that may still be visited; counted down */
+    void (*visit)(void *context, const struct omap_item *item);
+    void *context;
+};
+/* Visits every item whose modify_index is above `after`, in the order of the keys. The walk enters
+ * only nodes that have such an item below them. False: the budget did not suffice. */
+RK_MUST_USE bool omap_visit_changes(const struct omap_node *root, struct omap_changes *changes);
 
 #endif

@@ -63,6 +63,21 @@ uint64_t sm_kv_count(const struct sm_root *root, struct rk_bytes prefix);
 raft_index sm_kv_index_of_key(const struct sm_root *root, struct rk_bytes key);
 raft_index sm_kv_index_of_prefix(const struct sm_root *root, struct rk_bytes prefix);
 
+/* What a blocking read watches. */
+enum sm_topic_kind { SM_TOPIC_NONE, SM_TOPIC_KEY, SM_TOPIC_PREFIX, SM_TOPIC_KINDS_COUNT };
+struct sm_topic {
+    enum sm_topic_kind kind;
+    struct rk_bytes key; /* borrowed */
+};
+
+/* Where a topic stands at a root: the index that a read of it has, and whether there is nothing
+ * that could have an index of its own, so that the whole map's stands in. */
+struct sm_topic_state {
+    raft_index index;
+    bool is_absent;
+};
+struct sm_topic_state sm_topic_state(const struct sm_root *root, const struct sm_topic *topic);
+
 /* Independent of the map's shape and history: equal on replicas that hold the same. */
 uint64_t sm_digest(const struct sm_root *root);
 
