@@ -116,6 +116,8 @@ static void put_body(struct rk_json *json, const struct raft_message *message,
         put_heartbeat_response(json, &message->heartbeat_response);
         break;
     case RAFT_TIMEOUT_NOW:
+    case RAFT_SNAPSHOT_REQUEST:
+    case RAFT_SNAPSHOT_RESPONSE:
         break;
     }
 }
@@ -266,6 +268,8 @@ static void get_body(struct wire_line *line, struct wire_message *ret)
         get_heartbeat_response(line, &ret->message);
         break;
     case RAFT_TIMEOUT_NOW:
+    case RAFT_SNAPSHOT_REQUEST:
+    case RAFT_SNAPSHOT_RESPONSE:
         break;
     }
 }

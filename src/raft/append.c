@@ -1,9 +1,8 @@
 #include "base/assert.h"
 #include "raft/internal.h"
 
-/* False for a message of a former term, or of a second leader in this one: there cannot be one,
- * so it is not obeyed. */
-static bool is_from_leader(const struct raft *raft, const struct raft_message *message)
+/* There cannot be a second leader in a term, so it is not obeyed. */
+bool raft_append_is_from_leader(const struct raft *raft, const struct raft_message *message)
 {
     if (message->term < raft->hard_state.term || raft->role == RAFT_LEADER) {
         return false;
@@ -170,13 +169,13 @@ void raft_append_request(struct raft *raft, const struct raft_message *message)
 {
     const struct raft_append_request *request = &message->append_request;
 
-    if (!is_from_leader(raft, message)) {
+    if (!raft_append_is_from_leader(raft, message)) {
         refuse(raft, message);
         return;
     }
     raft_election_heard(raft, message->from);
-    if (!is_well_formed(message) || !has_previous(raft, request->previous) ||
-        !take_entries(raft, request)) {
+    if (raft_snapshot_is_busy(raft, message) || !is_well_formed(message) ||
+        !has_previous(raft, request->previous) || !take_entries(raft, request)) {
         refuse(raft, message);
         return;
     }
@@ -190,7 +189,7 @@ void raft_append_request(struct raft *raft, const struct raft_message *message)
 void raft_append_heartbeat(struct raft *raft, const struct raft_message *message)
 {
     const struct raft_heartbeat_request *request = &message->heartbeat_request;
-    const bool is_leader = is_from_leader(raft, message);
+    const bool is_leader = raft_append_is_from_leader(raft, message);
     if (is_leader) {
         raft_election_heard(raft, message->from);
         const raft_index last = raft->trail.last_index;

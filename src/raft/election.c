@@ -24,7 +24,8 @@ bool raft_election_is_recovering(const struct raft *raft)
 {
     const struct raft_entry_id lost = raft->options.recover_to;
     const raft_index durable = raft->writes.durable_index;
-    const raft_term term = trail_term(&raft->trail, durable);
+    /* While a snapshot replaces the log on the disk, what is durable may end before base. */
+    const raft_term term = trail_has(&raft->trail, durable) ? trail_term(&raft->trail, durable) : 0;
 
     return term < lost.term || (term == lost.term && durable < lost.index);
 }
@@ -37,7 +38,7 @@ bool raft_election_may_stand(const struct raft *raft)
     const struct config_log *configs = &raft->configs;
     const raft_node_id id = raft->options.id;
 
-    if (raft_election_is_recovering(raft)) {
+    if (raft_election_is_recovering(raft) || raft_snapshot_is_installing(raft)) {
         return false;
     }
     const bool is_needed =
@@ -126,7 +127,9 @@ void raft_election_tally(struct raft *raft)
 void raft_election_timeout(struct raft *raft)
 {
     RK_ASSERT(raft->role != RAFT_LEADER);
-    if (!raft_election_may_stand(raft)) {
+    const bool is_installing = raft_snapshot_is_installing(raft);
+    raft_snapshot_abandon(raft); /* the leader is silent; standing waits for the next time */
+    if (is_installing || !raft_election_may_stand(raft)) {
         raft_become_follower(raft, raft->hard_state.term, raft->leader);
         raft_election_arm(raft);
         return;

@@ -1,8 +1,8 @@
 /* internal.h -- the state of the core (Figure 3.1) and what its files offer one another.
  *
  * Only src/raft includes this. One file per concern: raft.c takes events apart and holds the term
- * rule; election.c, append.c, replicate.c, commit.c, read.c and transfer.c each do what their name
- * says; invariants.c states what holds between steps.
+ * rule; election.c, append.c, replicate.c, commit.c, read.c, transfer.c and snapshot.c each do what
+ * their name says; invariants.c states what holds between steps.
  */
 #ifndef RK_RAFT_INTERNAL_H
 #define RK_RAFT_INTERNAL_H
@@ -30,6 +30,12 @@ struct raft_pending_read {
     raft_index read_index; /* commit_index when the round began */
 };
 
+/* A snapshot that the leader offered and that this node waits for. */
+struct raft_install {
+    struct raft_snapshot snapshot; /* id {0, 0}: none */
+    struct raft_message offer;     /* the latest question for it, not answered yet */
+};
+
 struct raft {
     struct raft_options options;
     struct rk_prng prng;
@@ -43,6 +49,7 @@ struct raft {
     struct trail trail;                /* last entry's term <= hard_state.term */
     struct config_log configs;         /* index <= trail's last index */
     struct writes writes;              /* durable_index <= trail's last index */
+    struct raft_snapshot snapshot;     /* the newest; base <= its index <= commit_index */
 
     /* Volatile on all nodes. */
     raft_index commit_index; /* >= base, <= last, never falls */
@@ -53,6 +60,7 @@ struct raft {
     uint64_t silent_until_ms;      /* after a restart: no votes before this (pitfall 105) */
     uint64_t election_timeout_ms;  /* drawn from [T, 2T), anew for every campaign */
     uint64_t election_deadline_ms; /* campaign then; no meaning for a leader */
+    struct raft_install install;   /* on followers */
 
     /* Volatile on candidates of either kind. */
     uint64_t campaign;       /* number of the latest try, rising */
@@ -118,6 +126,8 @@ void raft_election_request(struct raft *raft, const struct raft_message *message
 void raft_election_response(struct raft *raft, const struct raft_message *message);
 
 /* append.c */
+/* False for a message of a former term, or of a second leader in this one. */
+bool raft_append_is_from_leader(const struct raft *raft, const struct raft_message *message);
 void raft_append_request(struct raft *raft, const struct raft_message *message);
 void raft_append_heartbeat(struct raft *raft, const struct raft_message *message);
 
@@ -129,7 +139,10 @@ enum rk_status raft_replicate_propose(struct raft *raft, struct raft_entry *entr
                                       uint32_t entries_count);
 void raft_replicate_response(struct raft *raft, const struct raft_message *message);
 void raft_replicate_heartbeat_response(struct raft *raft, const struct raft_message *message);
+void raft_replicate_snapshot_response(struct raft *raft, const struct raft_message *message);
 void raft_replicate_unreachable(struct raft *raft, raft_node_id peer);
+/* What the node says of the transfer to `peer`: it goes on, or it is over without success. */
+void raft_replicate_snapshot_moved(struct raft *raft, raft_node_id peer, bool is_alive);
 /* When a quorum last answered, self counting as now. */
 uint64_t raft_replicate_quorum_ms(const struct raft *raft);
 
@@ -145,6 +158,18 @@ void raft_read_advance(struct raft *raft);        /* starts the next round when 
 void raft_read_emit(struct raft *raft);           /* at the end of a step: the confirmed ones */
 bool raft_read_is_ready(const struct raft *raft); /* some were confirmed, yet did not fit */
 void raft_read_forget(struct raft *raft);
+
+/* snapshot.c */
+void raft_snapshot_compacted(struct raft *raft, const struct raft_snapshot *snapshot,
+                             raft_index base_index);
+void raft_snapshot_request(struct raft *raft, const struct raft_message *message);
+/* The append left before the offer that this node waits for (pitfall 67). One that left after it,
+ * or in another term, means that the leader has given the transfer up: then so does this node. */
+bool raft_snapshot_is_busy(struct raft *raft, const struct raft_message *append);
+bool raft_snapshot_is_installing(const struct raft *raft);
+void raft_snapshot_abandon(struct raft *raft); /* and says so; nothing when none is under way */
+enum rk_status raft_snapshot_installed(struct raft *raft, struct raft_entry_id id);
+void raft_snapshot_install_failed(struct raft *raft, struct raft_entry_id id);
 
 /* transfer.c */
 enum rk_status raft_transfer_start(struct raft *raft, raft_node_id peer);

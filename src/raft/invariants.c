@@ -43,6 +43,8 @@ static void check_indexes(const struct raft *raft)
     RK_ASSERT(raft->commit_index >= raft->trail.base.index);
     RK_ASSERT(raft->commit_index <= raft->trail.last_index);
     RK_ASSERT(raft->last_applied <= raft->commit_index);
+    RK_ASSERT(raft->snapshot.id.index >= raft->trail.base.index);
+    RK_ASSERT(raft->snapshot.id.index <= raft->last_applied);
     RK_ASSERT(raft->configs.index <= raft->trail.last_index);
     RK_ASSERT(raft->configs.former_index <= raft->configs.index);
     RK_ASSERT(config_is_valid(&raft->configs.now));
@@ -66,9 +68,10 @@ static void check_progress(const struct raft *raft, const struct progress *progr
         last = progress->inflight[at];
     }
     RK_ASSERT(last < progress->next_index);
-    if (progress->state == PROGRESS_PROBE) {
+    if (progress->state != PROGRESS_REPLICATE) {
         RK_ASSERT(progress->inflight_count == 0);
     }
+    RK_ASSERT((progress->state == PROGRESS_SNAPSHOT) == (progress->snapshot_index != 0));
 }
 
 static void check_role(const struct raft *raft)
@@ -87,11 +90,16 @@ static void check_role(const struct raft *raft)
         RK_ASSERT(raft->role == RAFT_CANDIDATE);
     }
     if (is_leader) { /* Leader Append-Only: the log goes on from the term's own no-op */
-        RK_ASSERT(trail_term(&raft->trail, raft->term_start) == raft->hard_state.term);
+        if (trail_has(&raft->trail, raft->term_start)) {
+            RK_ASSERT(trail_term(&raft->trail, raft->term_start) == raft->hard_state.term);
+        }
         RK_ASSERT(trail_last(&raft->trail).term == raft->hard_state.term);
     } else {
         RK_ASSERT(raft->transfer_peer == 0);
         RK_ASSERT(raft->reads_count == 0);
+    }
+    if (raft_snapshot_is_installing(raft)) {
+        RK_ASSERT(raft->role == RAFT_FOLLOWER);
     }
 }
 

@@ -19,6 +19,8 @@ enum raft_message_type {
     RAFT_HEARTBEAT_REQUEST = 5,
     RAFT_HEARTBEAT_RESPONSE = 6,
     RAFT_TIMEOUT_NOW = 7, /* leadership transfer (3.10); no response */
+    RAFT_SNAPSHOT_REQUEST = 8,
+    RAFT_SNAPSHOT_RESPONSE = 9,
 };
 
 /* RequestVote (3.4) and PreVote (9.6). */
@@ -69,6 +71,21 @@ struct raft_heartbeat_response {
     raft_index last_applied; /* for status only */
 };
 
+/* InstallSnapshot (5.3), the offer: the node sends the file along, in as many pieces as it likes.
+ * `snapshot` is lent: by the core until its next step, to the core for the step. */
+struct raft_snapshot_request {
+    const struct raft_snapshot *snapshot;
+    uint64_t
+        sequence; /* counted with the appends: an append that left later takes the offer back */
+};
+
+/* Leaves when the snapshot is installed and durable, or need not or cannot be. */
+struct raft_snapshot_response {
+    bool accepted;
+    raft_index match;  /* accepted: the log is the leader's up to here, durable */
+    uint64_t sequence; /* echoed */
+};
+
 struct raft_message {
     enum raft_message_type type;
     raft_node_id from;
@@ -83,6 +100,8 @@ struct raft_message {
         struct raft_append_response append_response;
         struct raft_heartbeat_request heartbeat_request;
         struct raft_heartbeat_response heartbeat_response;
+        struct raft_snapshot_request snapshot_request;
+        struct raft_snapshot_response snapshot_response;
     };
 };
 

@@ -28,6 +28,7 @@ void progress_reset(struct progress *progress, raft_index next_index, uint64_t n
     progress->is_paused = false;
     progress->pipeline_sequence = progress->sequence;
     progress->loss_sequence = 0;
+    progress->snapshot_index = 0;
     progress->moved_ms = now_ms;
     progress->contact_ms = 0;
     progress->round_acked = 0;
@@ -46,7 +47,7 @@ bool progress_may_send(const struct progress *progress, uint32_t inflight_max)
     if (progress->state == PROGRESS_PROBE) {
         return progress->probe_sequence == 0;
     }
-    return progress->inflight_count < inflight_max;
+    return progress->state == PROGRESS_REPLICATE && progress->inflight_count < inflight_max;
 }
 
 bool progress_is_unsure(const struct progress *progress)
@@ -92,6 +93,35 @@ uint64_t progress_sent(struct progress *progress, raft_index entries_last, uint6
     return progress->sequence;
 }
 
+uint64_t progress_snapshot(struct progress *progress, raft_index snapshot_index, uint64_t now_ms)
+{
+    RK_ASSERT(!progress->is_paused);
+    RK_ASSERT(snapshot_index >= progress->next_index);
+    progress->sequence++;
+    progress->state = PROGRESS_SNAPSHOT;
+    progress->snapshot_index = snapshot_index;
+    progress->next_index = snapshot_index + 1;
+    progress->probe_sequence = 0;
+    progress->moved_ms = now_ms;
+    inflight_clear(progress);
+    return progress->sequence;
+}
+
+void progress_snapshot_moved(struct progress *progress, uint64_t now_ms)
+{
+    if (progress->state == PROGRESS_SNAPSHOT) {
+        progress->moved_ms = now_ms;
+    }
+}
+
+void progress_snapshot_failed(struct progress *progress)
+{
+    if (progress->state == PROGRESS_SNAPSHOT) {
+        progress_probe(progress);
+        progress->is_paused = true;
+    }
+}
+
 /* The rest of an answered probe may still be under way as requests of its own, so it goes on as
  * the pipeline's first append. */
 static void start_pipeline(struct progress *progress, uint64_t sequence)
@@ -123,7 +153,10 @@ bool progress_accepted(struct progress *progress, uint64_t sequence, raft_index 
         }
     }
     inflight_free(progress);
-    if (progress->state == PROGRESS_PROBE && (has_risen || sequence == progress->probe_sequence)) {
+    if (progress->state == PROGRESS_SNAPSHOT && progress->match_index >= progress->snapshot_index) {
+        progress_probe(progress);
+    } else if (progress->state == PROGRESS_PROBE &&
+               (has_risen || sequence == progress->probe_sequence)) {
         start_pipeline(progress, sequence);
     }
     RK_ASSERT(progress->match_index < progress->next_index);
@@ -149,8 +182,8 @@ void progress_refused(struct progress *progress, uint64_t sequence, raft_index p
         }
         return;
     }
-    if (sequence > progress->pipeline_sequence && sequence <= progress->sequence &&
-        previous > progress->match_index) {
+    if (progress->state == PROGRESS_REPLICATE && sequence > progress->pipeline_sequence &&
+        sequence <= progress->sequence && previous > progress->match_index) {
         progress_probe(progress);
     }
 }
@@ -160,11 +193,15 @@ void progress_probe(struct progress *progress)
     progress->state = PROGRESS_PROBE;
     progress->next_index = progress->match_index + 1;
     progress->probe_sequence = 0;
+    progress->snapshot_index = 0;
     inflight_clear(progress);
 }
 
 void progress_unreachable(struct progress *progress)
 {
+    if (progress->state == PROGRESS_SNAPSHOT) {
+        return;
+    }
     if (progress->state == PROGRESS_REPLICATE) {
         progress_probe(progress);
     }
@@ -175,10 +212,11 @@ void progress_unreachable(struct progress *progress)
 void progress_expire(struct progress *progress, uint64_t now_ms, uint64_t patience_ms)
 {
     RK_ASSERT(now_ms >= progress->moved_ms);
-    if (now_ms - progress->moved_ms < patience_ms) {
+    const bool is_snapshot = progress->state == PROGRESS_SNAPSHOT;
+    if (now_ms - progress->moved_ms < (is_snapshot ? 4 * patience_ms : patience_ms)) {
         return;
     }
-    if (progress->state == PROGRESS_REPLICATE && progress->inflight_count > 0) {
+    if (is_snapshot || (progress->state == PROGRESS_REPLICATE && progress->inflight_count > 0)) {
         progress_probe(progress);
     } else {
         progress->probe_sequence = 0;

@@ -154,14 +154,22 @@ static void restore(struct raft *raft, const struct raft_restored *restored)
 {
     RK_ASSERT(restored->last.term <= restored->hard_state.term);
     RK_ASSERT(restored->logged_configs_count <= 2);
+    RK_ASSERT(restored->config_index <= restored->snapshot.index);
     raft->hard_state = restored->hard_state;
-    raft->commit_index = restored->base.index;
-    raft->last_applied = restored->base.index;
+    raft->commit_index = restored->snapshot.index;
+    raft->last_applied = restored->snapshot.index;
     trail_init(&raft->trail, restored->base, restored->last, restored->runs, restored->runs_count);
     writes_init(&raft->writes, restored->last.index);
-    config_log_init(&raft->configs, &restored->config, restored->base.index);
+    RK_ASSERT(trail_matches(&raft->trail, restored->snapshot));
+    raft->snapshot = (struct raft_snapshot){.id = restored->snapshot,
+                                            .config_index = restored->config_index,
+                                            .config = restored->config};
+    config_log_init(&raft->configs, &restored->config, restored->config_index);
     for (uint32_t i = 0; i < restored->logged_configs_count; i++) {
         RK_ASSERT(restored->logged_configs[i].index <= restored->last.index);
+        if (restored->logged_configs[i].index <= restored->config_index) {
+            continue;
+        }
         config_log_append(&raft->configs, &restored->logged_configs[i].config,
                           restored->logged_configs[i].index);
     }
@@ -245,6 +253,12 @@ static void receive(struct raft *raft, const struct raft_message *message)
     case RAFT_TIMEOUT_NOW:
         raft_transfer_timeout_now(raft, message);
         break;
+    case RAFT_SNAPSHOT_REQUEST:
+        raft_snapshot_request(raft, message);
+        break;
+    case RAFT_SNAPSHOT_RESPONSE:
+        raft_replicate_snapshot_response(raft, message);
+        break;
     }
 }
 
@@ -312,6 +326,20 @@ static enum rk_status dispatch(struct raft *raft, const struct raft_event *event
         break;
     case RAFT_EVENT_TRANSFER:
         return raft_transfer_start(raft, event->peer);
+    case RAFT_EVENT_COMPACTED:
+        raft_snapshot_compacted(raft, event->compacted.snapshot, event->compacted.base_index);
+        break;
+    case RAFT_EVENT_SNAPSHOT_PROGRESS:
+        raft_replicate_snapshot_moved(raft, event->peer, true);
+        break;
+    case RAFT_EVENT_SNAPSHOT_FAILED:
+        raft_replicate_snapshot_moved(raft, event->peer, false);
+        break;
+    case RAFT_EVENT_INSTALLED:
+        return raft_snapshot_installed(raft, event->snapshot);
+    case RAFT_EVENT_INSTALL_FAILED:
+        raft_snapshot_install_failed(raft, event->snapshot);
+        break;
     }
     return RK_OK;
 }
@@ -385,7 +413,10 @@ struct raft_view raft_view(const struct raft *raft)
         .role = raft->role,
         .hard_state = raft->hard_state,
         .leader = raft->leader,
+        .base = raft->trail.base,
         .last = trail_last(&raft->trail),
+        .snapshot = raft->snapshot.id,
+        .installing = raft->install.snapshot.id,
         .durable_index = raft->writes.durable_index,
         .commit_index = raft->commit_index,
         .last_applied = raft->last_applied,
@@ -415,6 +446,7 @@ enum rk_status raft_peer_view(const struct raft *raft, raft_node_id peer,
                 .last_applied = progress->last_applied,
                 .contact_ms = progress->contact_ms,
                 .is_replicating = progress->state == PROGRESS_REPLICATE,
+                .snapshot_index = progress->snapshot_index,
             };
             return RK_OK;
         }

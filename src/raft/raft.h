@@ -47,12 +47,16 @@ struct raft_restored {
     struct raft_hard_state hard_state;
     struct raft_entry_id base; /* last entry that a snapshot replaced, {0, 0} before the first */
     struct raft_entry_id last; /* = base when the log is empty */
+    /* The newest snapshot, which the state machine starts from; {0, 0}: none. Between base and
+     * last, and agreeing with `runs`: a log that ends before it is for the node to reset. */
+    struct raft_entry_id snapshot;
     const struct raft_trail_run *runs; /* of entries base.index + 1 .. last.index, ascending */
     uint32_t runs_count;
-    /* The configuration of the snapshot, or the one to start from; its index is base.index. */
+    /* The configuration of the snapshot and its index; or the one to start from, and 0. */
     struct raft_config config;
-    /* Configuration entries in the log, ascending; at most the last is uncommitted, so the last
-     * two are enough. */
+    raft_index config_index;
+    /* Configuration entries in the log, ascending, also those that `config` is already past; at
+     * most the last is uncommitted, so the last two are enough. */
     struct {
         raft_index index;
         struct raft_config config;
@@ -76,6 +80,13 @@ enum raft_event_type {
     RAFT_EVENT_READ,         /* read_number wants a read index (6.4); numbers rise */
     RAFT_EVENT_UNREACHABLE,  /* a message to `peer` was lost for certain: probe it again */
     RAFT_EVENT_TRANSFER,     /* hand leadership to `peer`, 0: to the best follower (3.10) */
+    RAFT_EVENT_COMPACTED,    /* compacted: a snapshot of the applied state is durable here (5.1) */
+    RAFT_EVENT_SNAPSHOT_PROGRESS, /* the transfer to `peer` is alive: at least every T */
+    RAFT_EVENT_SNAPSHOT_FAILED,   /* the transfer to `peer` is given up: offer it again later */
+    RAFT_EVENT_INSTALLED,      /* view.installing, named by `snapshot`, is durable as a file, and a
+                                     state built of it is ready: when the step returns RK_OK it is
+                                     in force, and the node swaps it in before it applies anything */
+    RAFT_EVENT_INSTALL_FAILED, /* the snapshot named by `snapshot` cannot be had from there */
 };
 
 struct raft_event {
@@ -91,6 +102,13 @@ struct raft_event {
         } proposed;
         uint64_t read_number;
         raft_node_id peer;
+        struct {
+            const struct raft_snapshot *snapshot; /* id.index <= last_applied (asserted) */
+            raft_index base_index; /* the log may go up to here, <= snapshot->id.index (asserted).
+                                      What a transfer under way will need next stays: view.base
+                                      tells what may really be deleted */
+        } compacted;
+        struct raft_entry_id snapshot;
     };
 };
 
@@ -116,7 +134,8 @@ struct raft_outputs {
  * transfer is under way; or it holds a configuration while another is uncommitted, before the term
  * has committed, or two of them; read: too many wait; transfer: one to another node is under way;
  * nothing was appended), RK_INVALID (a configuration that may not follow the current one, a
- * transfer to one who may not lead). Outputs are valid in every case. A message never fails:
+ * transfer to one who may not lead; installed: that snapshot is not wanted any more, and the node
+ * drops it). Outputs are valid in every case. A message never fails:
  * what is stale or unknown is answered or dropped. On leaving leadership all unconfirmed reads
  * are forgotten: the node sees the role change and fails them. */
 RK_MUST_USE enum rk_status raft_step(struct raft *raft, const struct raft_event *event,
@@ -136,9 +155,13 @@ const char *raft_role_name(enum raft_role role);
 struct raft_view {
     enum raft_role role;
     struct raft_hard_state hard_state;
-    raft_node_id leader; /* of this term, 0: unknown */
+    raft_node_id leader;       /* of this term, 0: unknown */
+    struct raft_entry_id base; /* the log begins after it; the entries up to it may be deleted */
     struct raft_entry_id last;
-    raft_index durable_index; /* of this node's log */
+    struct raft_entry_id snapshot; /* the newest here, offered to those who need it; {0, 0}: none */
+    struct raft_entry_id installing; /* the leader's, wanted here; {0, 0}: none. The node takes the
+                                        bytes of this one, and drops what it has of any other */
+    raft_index durable_index;        /* of this node's log */
     raft_index commit_index;
     raft_index last_applied;
     bool is_term_committed;     /* leader: an entry of its own term is committed; may serve reads */
@@ -158,8 +181,9 @@ struct raft_peer_view {
     raft_index next_index;
     raft_index commit_index; /* as last reported */
     raft_index last_applied;
-    uint64_t contact_ms; /* when it last answered; 0: never in this term */
-    bool is_replicating; /* optimistic pipeline; false: probing */
+    uint64_t contact_ms;       /* when it last answered; 0: never in this term */
+    bool is_replicating;       /* optimistic pipeline; false: probing, or: */
+    raft_index snapshot_index; /* a snapshot up to here is being sent; 0: none */
 };
 RK_MUST_USE enum rk_status raft_peer_view(const struct raft *raft, raft_node_id peer,
                                           struct raft_peer_view *ret);

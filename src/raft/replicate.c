@@ -11,13 +11,28 @@ static uint64_t patience_ms(const struct raft *raft)
     return raft->options.election_timeout_ms / 2;
 }
 
+/* What the peer needs next is compacted away, and the term before it is not known any more: nothing
+ * is guessed (pitfall 37), it gets the snapshot (5.3). */
+static void send_snapshot(struct raft *raft, struct progress *progress)
+{
+    RK_ASSERT(raft->snapshot.id.index >= raft->trail.base.index);
+    struct raft_message *message = raft_send(raft, RAFT_SNAPSHOT_REQUEST, progress->id);
+    message->snapshot_request = (struct raft_snapshot_request){
+        .snapshot = &raft->snapshot,
+        .sequence = progress_snapshot(progress, raft->snapshot.id.index, raft->now_ms),
+    };
+}
+
 /* Sends the next append when there is something to send and the peer may be sent to. */
 static bool send_append(struct raft *raft, struct progress *progress)
 {
     const raft_index last = raft->trail.last_index;
     const raft_index previous = progress->next_index - 1;
-    if (!progress_may_send(progress, raft->options.inflight_max) ||
-        previous < raft->trail.base.index) {
+    if (!progress_may_send(progress, raft->options.inflight_max)) {
+        return false;
+    }
+    if (previous < raft->trail.base.index) {
+        send_snapshot(raft, progress);
         return false;
     }
     if (previous == last && !progress_is_unsure(progress)) {
@@ -242,6 +257,24 @@ static raft_index next_after_hint(const struct raft *raft,
     return next < response->previous ? next : response->previous;
 }
 
+static void accepted(struct raft *raft, struct progress *progress, uint64_t sequence,
+                     raft_index match)
+{
+    if (match <= raft->trail.last_index &&
+        progress_accepted(progress, sequence, match, raft->now_ms)) {
+        raft_commit_advance(raft);
+    }
+}
+
+/* After an answer; it may just have made this leader commit its own removal. */
+static void send_more(struct raft *raft, struct progress *progress)
+{
+    if (raft->role == RAFT_LEADER) {
+        send_burst(raft, progress);
+        raft_transfer_advance(raft);
+    }
+}
+
 void raft_replicate_response(struct raft *raft, const struct raft_message *message)
 {
     const struct raft_append_response *response = &message->append_response;
@@ -252,14 +285,25 @@ void raft_replicate_response(struct raft *raft, const struct raft_message *messa
     if (!response->accepted) {
         progress_refused(progress, response->sequence, response->previous,
                          next_after_hint(raft, response));
-    } else if (response->match <= raft->trail.last_index &&
-               progress_accepted(progress, response->sequence, response->match, raft->now_ms)) {
-        raft_commit_advance(raft);
+    } else {
+        accepted(raft, progress, response->sequence, response->match);
     }
-    if (raft->role == RAFT_LEADER) { /* it may just have committed its own removal */
-        send_burst(raft, progress);
-        raft_transfer_advance(raft);
+    send_more(raft, progress);
+}
+
+void raft_replicate_snapshot_response(struct raft *raft, const struct raft_message *message)
+{
+    const struct raft_snapshot_response *response = &message->snapshot_response;
+    struct progress *progress = answering_peer(raft, message);
+    if (progress == NULL || response->sequence > progress->sequence) {
+        return;
     }
+    if (response->accepted) {
+        accepted(raft, progress, response->sequence, response->match);
+    } else if (response->sequence == progress->sequence) {
+        progress_snapshot_failed(progress);
+    }
+    send_more(raft, progress);
 }
 
 static void check_anchor(struct raft *raft, struct progress *progress,
@@ -297,5 +341,18 @@ void raft_replicate_unreachable(struct raft *raft, raft_node_id peer)
     struct progress *progress = raft_peer(raft, peer);
     if (raft->role == RAFT_LEADER && progress != NULL) {
         progress_unreachable(progress);
+    }
+}
+
+void raft_replicate_snapshot_moved(struct raft *raft, raft_node_id peer, bool is_alive)
+{
+    struct progress *progress = raft_peer(raft, peer);
+    if (raft->role != RAFT_LEADER || progress == NULL) {
+        return;
+    }
+    if (is_alive) {
+        progress_snapshot_moved(progress, raft->now_ms);
+    } else {
+        progress_snapshot_failed(progress);
     }
 }

@@ -1,5 +1,7 @@
 #include "raft/trail.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 
 /* The run that holds `index`, which lies above base. Nearly every question is about the newest
@@ -115,4 +117,28 @@ void trail_truncate(struct trail *trail, raft_index from)
         trail->runs_count--;
     }
     RK_ASSERT((trail->runs_count == 0) == (trail->last_index == trail->base.index));
+}
+
+void trail_compact(struct trail *trail, raft_index index)
+{
+    const raft_term term = trail_term(trail, index);
+    uint32_t gone = 0;
+    while (gone < trail->runs_count &&
+           (gone + 1 < trail->runs_count ? trail->runs[gone + 1].first_index - 1
+                                         : trail->last_index) <= index) {
+        gone++;
+    }
+    trail->runs_count -= gone;
+    memmove(trail->runs, trail->runs + gone, trail->runs_count * sizeof trail->runs[0]);
+    if (trail->runs_count > 0 && trail->runs[0].first_index <= index) {
+        trail->runs[0].first_index = index + 1;
+    }
+    trail->base = (struct raft_entry_id){.term = term, .index = index};
+}
+
+void trail_reset(struct trail *trail, struct raft_entry_id base)
+{
+    trail->base = base;
+    trail->last_index = base.index;
+    trail->runs_count = 0;
 }

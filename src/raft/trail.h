@@ -52,6 +52,13 @@ uint32_t trail_room(const struct trail *trail);
  * for a run (both asserted). */
 void trail_append(struct trail *trail, raft_term term, uint32_t count);
 
+/* The entries up to `index` are gone, base is the last of them; base.index <= index <= last_index
+ * (asserted). */
+void trail_compact(struct trail *trail, raft_index index);
+
+/* All entries are gone, and the log goes on after `base`. */
+void trail_reset(struct trail *trail, struct raft_entry_id base);
+
 /* Drops the entries from `from` on; base.index < from <= last_index (asserted). */
 void trail_truncate(struct trail *trail, raft_index from);
 

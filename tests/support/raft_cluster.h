@@ -34,8 +34,12 @@ struct cluster_entry {
     struct raft_config config;
 };
 
+/* What a snapshot covers stays in `entries`, as the state that was made of it: only the core does
+ * not see it any more. */
 struct cluster_log {
-    uint32_t count; /* entry i has index i + 1 */
+    uint32_t count;  /* entry i has index i + 1 */
+    raft_index base; /* the core's log begins after it */
+    struct raft_snapshot snapshot;
     struct cluster_entry entries[CLUSTER_LOG_MAX];
 };
 
@@ -43,6 +47,7 @@ struct cluster_write {
     uint64_t number;
     bool has_hard_state;
     struct raft_hard_state hard_state;
+    struct cluster_log *installed; /* owned, NULL: none; the log that a snapshot makes */
     raft_index truncate_from;
     uint32_t entries_count;
     struct cluster_entry *entries; /* owned */
@@ -86,6 +91,7 @@ struct cluster_flight {
     struct raft_message message;
     struct raft_entry *entries; /* owned, what message.append_request.entries points to */
     struct cluster_entry *copies;
+    struct raft_snapshot *snapshot; /* owned, what a snapshot request points to */
     uint64_t due_ms;
     uint64_t number; /* order of departure */
 };
@@ -158,6 +164,11 @@ enum rk_status cluster_propose_config(struct cluster *cluster, raft_node_id id,
                                       const struct raft_config *config);
 enum rk_status cluster_read(struct cluster *cluster, raft_node_id id, uint64_t number);
 enum rk_status cluster_transfer(struct cluster *cluster, raft_node_id id, raft_node_id peer);
+/* `id` has a durable snapshot of what it has applied up to `index`, and cuts its log at `base`. */
+void cluster_compact(struct cluster *cluster, raft_node_id id, raft_index index, raft_index base);
+/* The snapshot that `id` waits for is there. Its content is what any node has up to it, or made up
+ * when none has. */
+enum rk_status cluster_install(struct cluster *cluster, raft_node_id id);
 /* Makes a message of the test's own arrive. */
 void cluster_inject(struct cluster *cluster, const struct raft_message *message);
 /* The node's clock strikes: now, which is at its deadline or after it. */

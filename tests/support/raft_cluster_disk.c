@@ -50,6 +50,11 @@ void cluster_take_write(struct cluster *cluster, struct cluster_node *node)
         cluster->options.hooks.truncated(cluster->options.hooks.context, cluster, node,
                                          from->truncate_from);
     }
+    if (from->snapshot != NULL) {
+        write->installed = cluster_log_of_snapshot(cluster, from->snapshot);
+        cluster_log_copy(node->log, write->installed);
+        node->applied = from->snapshot->id.index;
+    }
     log_cut(node->log, from->truncate_from);
     if (from->entries_count > 0) {
         write->entries = calloc(from->entries_count, sizeof *write->entries);
@@ -84,6 +89,10 @@ void cluster_persist_one(struct cluster *cluster, raft_node_id id)
     struct cluster_write *write = &node->writes[0];
     if (write->has_hard_state) {
         node->disk_state = write->hard_state;
+    }
+    if (write->installed != NULL) {
+        cluster_log_copy(node->disk, write->installed);
+        free(write->installed);
     }
     log_cut(node->disk, write->truncate_from);
     for (uint32_t i = 0; i < write->entries_count; i++) {

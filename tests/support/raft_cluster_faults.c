@@ -31,6 +31,7 @@ void cluster_crash(struct cluster *cluster, raft_node_id id)
     cluster_trace(cluster, id, "crashes");
     for (uint32_t i = 0; i < node->writes_count; i++) {
         free(node->writes[i].entries);
+        free(node->writes[i].installed);
     }
     node->is_up = false;
     node->raft = NULL;
@@ -41,8 +42,8 @@ void cluster_crash(struct cluster *cluster, raft_node_id id)
 static uint32_t runs_of(const struct cluster_log *log, struct raft_trail_run *runs)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < log->count; i++) {
-        if (i == 0 || log->entries[i].id.term != log->entries[i - 1].id.term) {
+    for (uint32_t i = (uint32_t)log->base; i < log->count; i++) {
+        if (i == log->base || log->entries[i].id.term != log->entries[i - 1].id.term) {
             runs[count] =
                 (struct raft_trail_run){.first_index = i + 1, .term = log->entries[i].id.term};
             count++;
@@ -53,7 +54,7 @@ static uint32_t runs_of(const struct cluster_log *log, struct raft_trail_run *ru
 
 static void restore_configs(const struct cluster_log *log, struct raft_restored *restored)
 {
-    for (uint32_t i = 0; i < log->count; i++) {
+    for (uint32_t i = (uint32_t)log->base; i < log->count; i++) {
         if (log->entries[i].type != RAFT_ENTRY_CONFIG) {
             continue;
         }
@@ -96,17 +97,23 @@ void cluster_start(struct cluster *cluster, raft_node_id id)
     if (node->disk->count > 0) {
         restored.last = node->disk->entries[node->disk->count - 1].id;
     }
+    if (node->disk->base > 0) {
+        restored.base = node->disk->entries[node->disk->base - 1].id;
+    }
+    if (node->disk->snapshot.id.index > 0) {
+        restored.snapshot = node->disk->snapshot.id;
+        restored.config = node->disk->snapshot.config;
+        restored.config_index = node->disk->snapshot.config_index;
+    }
     restore_configs(node->disk, &restored);
-    memcpy(node->log->entries, node->disk->entries,
-           node->disk->count * sizeof node->disk->entries[0]);
-    node->log->count = node->disk->count;
+    cluster_log_copy(node->log, node->disk);
     const struct raft_options options = options_of(cluster, id);
     node->raft = raft_init(node->memory, raft_size(), &options, &restored, cluster->now_ms);
     free(runs);
     raft_check(node->raft);
     node->is_up = true;
     node->persisted = 0;
-    node->applied = 0;
+    node->applied = restored.snapshot.index;
     node->reads_count = 0;
     node->seen = raft_view(node->raft);
     cluster_fire(cluster, id);
@@ -117,7 +124,7 @@ void cluster_set_log(struct cluster *cluster, raft_node_id id, const raft_term *
 {
     struct cluster_node *node = cluster_node(cluster, id);
     cluster_crash(cluster, id);
-    node->disk->count = 0;
+    *node->disk = (struct cluster_log){0};
     for (uint32_t i = 0; i < count; i++) {
         cluster_log_put(node->disk,
                         &(struct cluster_entry){.id = {.term = terms[i], .index = i + 1},

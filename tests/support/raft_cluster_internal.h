@@ -19,6 +19,10 @@ void cluster_depart(struct cluster *cluster, struct cluster_node *node,
 
 /* `entry` has to be the next one. */
 void cluster_log_put(struct cluster_log *log, const struct cluster_entry *entry);
+/* The log that `snapshot` makes; the caller's to free. */
+struct cluster_log *cluster_log_of_snapshot(struct cluster *cluster,
+                                            const struct raft_snapshot *snapshot);
+void cluster_log_copy(struct cluster_log *to, const struct cluster_log *from);
 /* The write of the latest step goes to the log as the core sees it, and waits for the disk. */
 void cluster_take_write(struct cluster *cluster, struct cluster_node *node);
 

@@ -13,6 +13,7 @@ static void flight_free(struct cluster_flight *flight)
 {
     free(flight->entries);
     free(flight->copies);
+    free(flight->snapshot);
 }
 
 static void flight_remove(struct cluster *cluster, int at)
@@ -63,6 +64,12 @@ static void depart_once(struct cluster *cluster, struct cluster_node *node,
     *flight = (struct cluster_flight){.message = *message};
     if (message->type == RAFT_APPEND_REQUEST) {
         fill_entries(flight, node->log);
+    }
+    if (message->type == RAFT_SNAPSHOT_REQUEST) {
+        flight->snapshot = malloc(sizeof *flight->snapshot);
+        RK_ASSERT(flight->snapshot != NULL);
+        *flight->snapshot = *message->snapshot_request.snapshot;
+        flight->message.snapshot_request.snapshot = flight->snapshot;
     }
     flight->number = ++cluster->departures;
     flight->due_ms = cluster->now_ms + cluster_draw(cluster, cluster->options.latency_ms_min,

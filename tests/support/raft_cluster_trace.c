@@ -75,6 +75,23 @@ static void trace_heartbeat(struct cluster *cluster, const struct raft_message *
     }
 }
 
+static void trace_snapshot(struct cluster *cluster, const struct raft_message *message)
+{
+    if (message->type == RAFT_SNAPSHOT_REQUEST) {
+        const struct raft_entry_id id = message->snapshot_request.snapshot->id;
+        cluster_trace(cluster, message->from,
+                      "-> %" PRIu64 " snapshot_request term=%" PRIu64 " snapshot=%" PRIu64
+                      "^%" PRIu64,
+                      message->to, message->term, id.index, id.term);
+        return;
+    }
+    const struct raft_snapshot_response *response = &message->snapshot_response;
+    cluster_trace(cluster, message->from,
+                  "-> %" PRIu64 " snapshot_response term=%" PRIu64 " %s match=%" PRIu64,
+                  message->to, message->term, response->accepted ? "accepted" : "refused",
+                  response->match);
+}
+
 void cluster_trace_message(struct cluster *cluster, const struct raft_message *message)
 {
     switch (message->type) {
@@ -89,6 +106,10 @@ void cluster_trace_message(struct cluster *cluster, const struct raft_message *m
     case RAFT_HEARTBEAT_REQUEST:
     case RAFT_HEARTBEAT_RESPONSE:
         trace_heartbeat(cluster, message);
+        break;
+    case RAFT_SNAPSHOT_REQUEST:
+    case RAFT_SNAPSHOT_RESPONSE:
+        trace_snapshot(cluster, message);
         break;
     case RAFT_TIMEOUT_NOW:
         cluster_trace(cluster, message->from, "-> %" PRIu64 " timeout_now term=%" PRIu64,

@@ -118,6 +118,16 @@ void say_pre_vote(raft_node_id from, raft_term term, struct raft_entry_id last)
     say_vote_request(from, term, last, true);
 }
 
+void say_snapshot(raft_node_id from, raft_term term, const struct raft_snapshot *snapshot,
+                  uint64_t sequence)
+{
+    say((struct raft_message){.type = RAFT_SNAPSHOT_REQUEST,
+                              .from = from,
+                              .term = term,
+                              .request = sequence,
+                              .snapshot_request = {.snapshot = snapshot, .sequence = sequence}});
+}
+
 void say_timeout_now(raft_node_id from, raft_term term)
 {
     say((struct raft_message){.type = RAFT_TIMEOUT_NOW, .from = from, .term = term});
@@ -175,6 +185,18 @@ void refuse(raft_node_id from, struct raft_entry_id hint)
                               .append_response = {.previous = asked.append_request.previous.index,
                                                   .hint = hint,
                                                   .sequence = asked.append_request.sequence}});
+}
+
+void install(raft_node_id from, bool is_accepted)
+{
+    const struct raft_message asked = question(RAFT_SNAPSHOT_REQUEST, from);
+    say((struct raft_message){
+        .type = RAFT_SNAPSHOT_RESPONSE,
+        .from = from,
+        .term = asked.term,
+        .snapshot_response = {.accepted = is_accepted,
+                              .match = is_accepted ? asked.snapshot_request.snapshot->id.index : 0,
+                              .sequence = asked.snapshot_request.sequence}});
 }
 
 void confirm(raft_node_id from)

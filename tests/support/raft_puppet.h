@@ -33,12 +33,17 @@ void say_append_commit(raft_node_id from, raft_term term, struct raft_entry_id p
                        raft_index commit);
 void say_vote(raft_node_id from, raft_term term, struct raft_entry_id last);
 void say_pre_vote(raft_node_id from, raft_term term, struct raft_entry_id last);
+/* Offers a snapshot; `sequence` of the offer. */
+void say_snapshot(raft_node_id from, raft_term term, const struct raft_snapshot *snapshot,
+                  uint64_t sequence);
 void say_timeout_now(raft_node_id from, raft_term term);
 
 /* Answers to what node 1 sent `from` last, of that kind; they must be in flight. */
 void grant(raft_node_id from);
 void accept(raft_node_id from, raft_index match);
 void refuse(raft_node_id from, struct raft_entry_id hint);
+/* What node 1 offered last is there, or it was refused. */
+void install(raft_node_id from, bool is_accepted);
 void confirm(raft_node_id from); /* the latest heartbeat round */
 
 /* The latest message of that type that node 1 sent to `to` and that is in flight; NULL: none. */

@@ -562,8 +562,11 @@ START_TEST(appends_from_below_base_are_taken)
                                          .heartbeat_interval_ms = 100,
                                          .append_entries_max = 8,
                                          .inflight_max = 8};
-    const struct raft_restored restored = {
-        .hard_state = {.term = 3}, .base = {3, 10}, .last = {3, 10}, .config = node->config};
+    const struct raft_restored restored = {.hard_state = {.term = 3},
+                                           .base = {3, 10},
+                                           .last = {3, 10},
+                                           .snapshot = {3, 10},
+                                           .config = node->config};
     struct raft *raft = raft_init(node->memory, raft_size(), &options, &restored, 0);
     ck_assert_uint_eq(raft_view(raft).commit_index, 10);
     struct raft_entry entries[4] = {0};

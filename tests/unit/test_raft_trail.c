@@ -125,6 +125,44 @@ START_TEST(a_full_trail_takes_no_new_term)
 }
 END_TEST
 
+/* Every cut of a log with runs of different lengths (_i is the cut): the terms behind it are as
+ * before, base has the term that its entry had, and what is before cannot be asked any more. */
+START_TEST(compaction_keeps_every_term_behind_it)
+{
+    static const raft_term terms[] = {0, 1, 1, 3, 4, 4, 4, 7};
+    const raft_index last = 7;
+    static struct trail cut;
+    trail_init(&cut, (struct raft_entry_id){0, 0}, (struct raft_entry_id){0, 0}, NULL, 0);
+    for (raft_index index = 1; index <= last; index++) {
+        trail_append(&cut, terms[index], 1);
+    }
+    trail_compact(&cut, (raft_index)_i);
+    ck_assert_uint_eq(cut.base.index, (raft_index)_i);
+    ck_assert_uint_eq(trail_last(&cut).term, 7);
+    ck_assert_uint_eq(trail_last(&cut).index, last);
+    for (raft_index index = 0; index <= last; index++) {
+        ck_assert(trail_has(&cut, index) == (index >= (raft_index)_i));
+        if (trail_has(&cut, index)) {
+            ck_assert_uint_eq(trail_term(&cut, index), terms[index]);
+        }
+    }
+    ck_assert_uint_eq(cut.runs_count == 0, _i == 7);
+}
+END_TEST
+
+START_TEST(a_reset_log_is_empty_behind_its_base)
+{
+    static struct trail cut;
+    trail_init(&cut, (struct raft_entry_id){0, 0}, (struct raft_entry_id){0, 0}, NULL, 0);
+    trail_append(&cut, 2, 5);
+    trail_reset(&cut, (struct raft_entry_id){.term = 3, .index = 4});
+    ck_assert_uint_eq(trail_last(&cut).index, 4);
+    ck_assert_uint_eq(trail_last(&cut).term, 3);
+    trail_append(&cut, 3, 1);
+    ck_assert_uint_eq(trail_term(&cut, 5), 3);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("trail");
@@ -137,5 +175,7 @@ int main(void)
     tcase_add_loop_test(tcase, truncation_keeps_what_is_before_it, 11, 17);
     tcase_add_loop_test(tcase, guess_is_the_greatest_entry_that_may_match, 0, 6);
     tcase_add_test_raise_signal(tcase, a_full_trail_takes_no_new_term, SIGABRT);
+    tcase_add_loop_test(tcase, compaction_keeps_every_term_behind_it, 0, 8);
+    tcase_add_test(tcase, a_reset_log_is_empty_behind_its_base);
     return run_suite("raft_trail", tcase);
 }

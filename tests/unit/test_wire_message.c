@@ -141,6 +141,8 @@ static void fill_any(struct raft_message *message)
         break;
     case RAFT_APPEND_REQUEST:
     case RAFT_TIMEOUT_NOW:
+    case RAFT_SNAPSHOT_REQUEST:
+    case RAFT_SNAPSHOT_RESPONSE:
         break;
     }
 }
