@@ -1,6 +1,6 @@
-/* The database, format version 1:
+/* The database, format version 2:
  *
- *   application_id 0x524b4c47 ("RKLG"), user_version 1
+ *   application_id 0x524b4c47 ("RKLG"), user_version 2
  *   log(idx INTEGER PRIMARY KEY, frame BLOB)        frame: base/frame.h, checked by itself
  *   hard_state(id = 1, term, vote, checksum)        checksum: CRC-32C of term and vote as two
  *                                                   little-endian u64
@@ -8,6 +8,8 @@
  *     node_name    as it is
  *     incarnation  16 hexadecimal digits
  *     base         index, term and chain of the log's base, 16 hexadecimal digits each
+ *   snapshot(idx INTEGER PRIMARY KEY, term, chain, config_index, config BLOB, size, digest, checksum)
+ *                                                   checksum: log_db_snapshot.c
  *
  * SQLite has no page checksums, so every row carries its own.
  *
@@ -26,7 +28,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 
-enum { APPLICATION_ID = 0x524b4c47, FORMAT_VERSION = 1, PATH_SIZE_MAX = 4096 };
+enum { APPLICATION_ID = 0x524b4c47, FORMAT_VERSION = 2, PATH_SIZE_MAX = 4096 };
 
 enum rk_status log_db_status(int code)
 {
@@ -68,11 +70,17 @@ uint32_t log_db_hard_state_checksum(const struct raft_hard_state *hard_state)
     return rk_crc32c(0, bytes, sizeof(bytes));
 }
 
-static uint32_t meta_checksum(const char *key, const char *value)
+uint32_t log_db_meta_checksum(const char *key, const char *value)
 {
     uint32_t crc = rk_crc32c(0, key, strlen(key));
     crc = rk_crc32c(crc, "=", 1);
     return rk_crc32c(crc, value, strlen(value));
+}
+
+void log_db_format_base(struct raft_entry_id base, uint64_t chain, char text[LOG_DB_BASE_SIZE])
+{
+    (void)snprintf(text, LOG_DB_BASE_SIZE, "%016" PRIx64 " %016" PRIx64 " %016" PRIx64, base.index,
+                   base.term, chain);
 }
 
 enum rk_status log_db_query(const struct complaint *complaint, sqlite3 *db, const char *sql,
@@ -126,7 +134,7 @@ static enum rk_status set_meta(const struct complaint *complaint, sqlite3 *db, c
     RK_ASSERT(code == SQLITE_OK);
     code = sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
     RK_ASSERT(code == SQLITE_OK);
-    log_db_bind_u64(statement, 3, meta_checksum(key, value));
+    log_db_bind_u64(statement, 3, log_db_meta_checksum(key, value));
     code = sqlite3_step(statement);
     (void)sqlite3_finalize(statement); /* it repeats the error of the step */
     return code == SQLITE_DONE ? RK_OK : log_db_refuse(complaint, db, "cannot write the identity");
@@ -136,15 +144,18 @@ static enum rk_status fill_database(const struct complaint *complaint, sqlite3 *
                                     const struct log_store_sqlite_options *options)
 {
     const struct raft_hard_state none = {0};
-    char text[512];
+    char text[1024];
 
     (void)snprintf(text, sizeof(text),
-                   "PRAGMA page_size = %d; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL;"
+                   "PRAGMA page_size = %d; PRAGMA auto_vacuum = INCREMENTAL;"
+                   "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL;"
                    "BEGIN IMMEDIATE;"
                    "PRAGMA application_id = %d; PRAGMA user_version = %d;"
                    "CREATE TABLE log(idx INTEGER PRIMARY KEY, frame BLOB NOT NULL);"
                    "CREATE TABLE hard_state(id INTEGER PRIMARY KEY, term, vote, checksum);"
                    "CREATE TABLE meta(key TEXT PRIMARY KEY, value, checksum) WITHOUT ROWID;"
+                   "CREATE TABLE snapshot(idx INTEGER PRIMARY KEY, term, chain, config_index,"
+                   " config BLOB NOT NULL, size, digest, checksum);"
                    "INSERT INTO hard_state VALUES(1, 0, 0, %" PRIu32 ");",
                    LOG_DB_PAGE_SIZE, APPLICATION_ID, FORMAT_VERSION,
                    log_db_hard_state_checksum(&none));
@@ -157,7 +168,7 @@ static enum rk_status fill_database(const struct complaint *complaint, sqlite3 *
         status = set_meta(complaint, db, "incarnation", text);
     }
     if (status == RK_OK) {
-        (void)snprintf(text, sizeof(text), "%016x %016x %016x", 0, 0, 0);
+        log_db_format_base((struct raft_entry_id){0}, 0, text);
         status = set_meta(complaint, db, "base", text);
     }
     if (status == RK_OK && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
@@ -312,7 +323,7 @@ enum rk_status log_db_get_meta(const struct complaint *complaint, sqlite3 *db, c
         return complaint_refuse(complaint, status == RK_IO ? RK_CORRUPT : status, "no readable %s",
                                 key);
     }
-    (void)snprintf(expected, sizeof(expected), "%" PRIu32, meta_checksum(key, ret));
+    (void)snprintf(expected, sizeof(expected), "%" PRIu32, log_db_meta_checksum(key, ret));
     if (strcmp(checksum, expected) != 0) {
         return complaint_refuse(complaint, RK_CORRUPT, "the stored %s fails its check", key);
     }

@@ -1,5 +1,5 @@
 /* log_db.h -- raft.db as a file: its format, how it is made, and the settings it is opened with.
- * For log_store_sqlite.c alone. The schema stands at the head of log_db.c.
+ * For log_store_sqlite.c and log_db_*.c alone. The schema stands at the head of log_db.c.
  *
  * Thread: the store's. Every failing function has said why in its complaint.
  */
@@ -12,7 +12,7 @@
 #include "storage/files.h"
 #include "storage/log_store_sqlite.h"
 
-enum { LOG_DB_PAGE_SIZE = 4096 };
+enum { LOG_DB_PAGE_SIZE = 4096, LOG_DB_BASE_SIZE = 3 * 17 };
 
 /* RK_OK for OK, ROW and DONE, RK_FULL, RK_CORRUPT (also: not a database), else RK_IO. */
 enum rk_status log_db_status(int code);
@@ -26,6 +26,22 @@ void log_db_bind_u64(sqlite3_stmt *statement, int position, uint64_t value);
 
 /* Of the row in hard_state. */
 uint32_t log_db_hard_state_checksum(const struct raft_hard_state *hard_state);
+
+/* Of a row in meta. */
+uint32_t log_db_meta_checksum(const char *key, const char *value);
+
+/* The value of meta's row `base`. */
+void log_db_format_base(struct raft_entry_id base, uint64_t chain, char text[LOG_DB_BASE_SIZE]);
+
+/* The statements of the table of snapshots, run inside or outside of a transaction. Return SQLite's
+ * code. */
+int log_db_add_snapshot(sqlite3 *db, const struct log_snapshot *snapshot);
+int log_db_remove_snapshot(sqlite3 *db, raft_index index);
+
+/* Reads and checks all rows into the store's list, with log_snapshots_push(). Errors: RK_IO,
+ * RK_CORRUPT. */
+RK_MUST_USE enum rk_status log_db_load_snapshots(const struct complaint *complaint, sqlite3 *db,
+                                                 struct log_store *store);
 
 /* Makes a new database whole, durably, at options->path, where none is.
  * Errors: RK_IO, RK_FULL, RK_CORRUPT (its WAL is there). */

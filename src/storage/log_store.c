@@ -1,7 +1,10 @@
 #include "storage/log_store.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/frame.h"
+#include "base/heap.h"
 #include "base/limits.h"
 
 /* One read of a scan: large enough that the statement's start costs nothing, small enough that
@@ -41,6 +44,11 @@ struct walk {
     uint64_t time_ms;        /* of that entry; 0: any is believed */
     bool has_chain;          /* false: the walk starts inside the log, any chain is believed */
 };
+
+static struct walk walk_at(struct raft_entry_id id, uint64_t chain)
+{
+    return (struct walk){.id = id, .chain = chain, .has_chain = true};
+}
 
 /* Reads the frame at the start of `bytes`, which must continue the walk, and moves on to it.
  * Errors: RK_CORRUPT. */
@@ -113,18 +121,12 @@ static enum rk_status walk_from_store(struct log_store *store, raft_index index,
     return status == RK_TOO_LARGE ? RK_CORRUPT : status;
 }
 
-/* Sets `walk` to the entry at `index` as it stands after the first `count` of `writes`: the last
- * of them that wrote it, or else the store. */
+/* Sets `walk` to the entry at `index` as it stands after writes[first .. count - 1]: the last of
+ * them that wrote it, or else the store. */
 static enum rk_status walk_to(struct log_store *store, const struct raft_write *const *writes,
-                              uint32_t count, raft_index index, struct walk *walk)
+                              uint32_t first, uint32_t count, raft_index index, struct walk *walk)
 {
-    const struct log_bounds *bounds = &store->bounds;
-
-    if (index == bounds->base.index) {
-        *walk = (struct walk){.id = bounds->base, .chain = bounds->base_chain, .has_chain = true};
-        return RK_OK;
-    }
-    for (uint32_t i = count; i > 0; i--) {
+    for (uint32_t i = count; i > first; i--) {
         const struct raft_write *write = writes[i - 1];
         if (write->entries_count == 0 || index < write->entries[0].id.index) {
             continue;
@@ -144,8 +146,52 @@ static enum rk_status walk_to(struct log_store *store, const struct raft_write *
 /* What a batch of writes makes of the log. */
 struct outcome {
     struct walk walk;
+    struct walk base;
+    uint32_t first; /* the writes before this one are gone with the log that a snapshot replaced */
     struct raft_hard_state hard_state;
 };
+
+/* NULL: none in the list. */
+static const struct log_snapshot *snapshot_at(const struct log_store *store, raft_index index)
+{
+    for (uint32_t i = 0; i < store->snapshots_count; i++) {
+        if (store->snapshots[i].id.index == index) {
+            return &store->snapshots[i];
+        }
+    }
+    return NULL;
+}
+
+/* The log gives way to a snapshot, whatever is in it (pitfall 62). */
+static void snapshot_check(const struct log_store *store, const struct raft_snapshot *snapshot,
+                           uint32_t i, struct outcome *outcome)
+{
+    const struct log_snapshot *noted = snapshot_at(store, snapshot->id.index);
+
+    RK_ASSERT(noted != NULL);
+    RK_ASSERT(noted->id.term == snapshot->id.term);
+    outcome->walk = walk_at(noted->id, noted->chain);
+    outcome->base = outcome->walk;
+    outcome->first = i;
+}
+
+/* Steps back to the entry before the cut of writes[i], if it has one. */
+static enum rk_status cut_check(struct log_store *store, const struct raft_write *const *writes,
+                                uint32_t i, struct outcome *outcome)
+{
+    const raft_index from = writes[i]->truncate_from;
+
+    if (from == 0) {
+        return RK_OK;
+    }
+    RK_ASSERT(from > outcome->base.id.index);
+    RK_ASSERT(from <= outcome->walk.id.index);
+    if (from - 1 == outcome->base.id.index) {
+        outcome->walk = outcome->base;
+        return RK_OK;
+    }
+    return walk_to(store, writes, outcome->first, i, from - 1, &outcome->walk);
+}
 
 /* Walks over writes[i], which must be legal where it stands. */
 static enum rk_status write_check(struct log_store *store, const struct raft_write *const *writes,
@@ -158,14 +204,12 @@ static enum rk_status write_check(struct log_store *store, const struct raft_wri
         hard_state_check(&outcome->hard_state, &write->hard_state);
         outcome->hard_state = write->hard_state;
     }
-    if (write->truncate_from != 0) {
-        RK_ASSERT(write->truncate_from > store->bounds.base.index);
-        RK_ASSERT(write->truncate_from <= outcome->walk.id.index);
-        const enum rk_status status =
-            walk_to(store, writes, i, write->truncate_from - 1, &outcome->walk);
-        if (status != RK_OK) {
-            return status;
-        }
+    if (write->snapshot != NULL) {
+        snapshot_check(store, write->snapshot, i, outcome);
+    }
+    const enum rk_status status = cut_check(store, writes, i, outcome);
+    if (status != RK_OK) {
+        return status;
     }
     for (uint32_t j = 0; j < write->entries_count; j++) {
         entry_check(&outcome->walk, &write->entries[j]);
@@ -188,8 +232,9 @@ enum rk_status log_store_write(struct log_store *store, const struct raft_write 
                                uint32_t writes_count)
 {
     const struct log_bounds before = store->bounds;
-    struct outcome after = {{.id = before.last, .chain = before.last_chain, .has_chain = true},
-                            store->hard_state};
+    struct outcome after = {.walk = walk_at(before.last, before.last_chain),
+                            .base = walk_at(before.base, before.base_chain),
+                            .hard_state = store->hard_state};
 
     RK_ASSERT(writes_count > 0);
     if (store->has_failed) {
@@ -204,6 +249,8 @@ enum rk_status log_store_write(struct log_store *store, const struct raft_write 
         store->has_failed = true;
         return status;
     }
+    store->bounds.base = after.base.id;
+    store->bounds.base_chain = after.base.chain;
     store->bounds.last = after.walk.id;
     store->bounds.last_chain = after.walk.chain;
     store->hard_state = after.hard_state;
@@ -256,6 +303,102 @@ enum rk_status log_store_read(struct log_store *store, raft_index first, raft_in
     }
     *ret_last = read_last;
     return RK_OK;
+}
+
+/* ---- snapshots and what they replace ---- */
+
+enum rk_status log_store_compact(struct log_store *store, raft_index index, uint32_t entries_max,
+                                 bool *ret_is_more)
+{
+    struct log_bounds *bounds = &store->bounds;
+
+    RK_ASSERT(entries_max > 0);
+    RK_ASSERT(index <= bounds->last.index);
+    RK_ASSERT(store->snapshots_count > 0);
+    RK_ASSERT(index <= store->snapshots[store->snapshots_count - 1].id.index);
+    if (store->has_failed) {
+        return RK_IO;
+    }
+    *ret_is_more = false;
+    if (index <= bounds->base.index) {
+        return RK_OK;
+    }
+    const bool is_more = index - bounds->base.index > entries_max;
+    struct walk base;
+    enum rk_status status =
+        walk_from_store(store, is_more ? bounds->base.index + entries_max : index, &base);
+    if (status == RK_OK) {
+        status = store->ops->compact(store, base.id, base.chain, !store->is_compacting);
+    }
+    if (status != RK_OK) {
+        store->has_failed = true;
+        return status;
+    }
+    bounds->base = base.id;
+    bounds->base_chain = base.chain;
+    bounds_check(bounds);
+    store->is_compacting = is_more;
+    *ret_is_more = is_more;
+    return RK_OK;
+}
+
+void log_snapshots_push(struct log_store *store, const struct log_snapshot *snapshot)
+{
+    RK_ASSERT(store->snapshots_count < LOG_SNAPSHOTS_MAX);
+    struct log_snapshot *kept = &store->snapshots[store->snapshots_count];
+    uint8_t *config = rk_heap_alloc(snapshot->config.size);
+
+    memcpy(config, snapshot->config.data, snapshot->config.size);
+    *kept = *snapshot;
+    kept->config.data = config;
+    store->snapshots_count++;
+}
+
+static void snapshots_drop(struct log_store *store, uint32_t at)
+{
+    rk_heap_free((void *)(uintptr_t)store->snapshots[at].config.data);
+    store->snapshots_count--;
+    memmove(&store->snapshots[at], &store->snapshots[at + 1],
+            (store->snapshots_count - at) * sizeof(store->snapshots[0]));
+}
+
+enum rk_status log_store_add_snapshot(struct log_store *store, const struct log_snapshot *snapshot)
+{
+    RK_ASSERT(snapshot->id.index > 0);
+    RK_ASSERT(snapshot->config_index <= snapshot->id.index);
+    RK_ASSERT(snapshot->config.size > 0);
+    RK_ASSERT(snapshot->config.size <= LOG_SNAPSHOT_CONFIG_SIZE_MAX);
+    RK_ASSERT(store->snapshots_count < LOG_SNAPSHOTS_MAX);
+    if (store->snapshots_count > 0) {
+        RK_ASSERT(snapshot->id.index > store->snapshots[store->snapshots_count - 1].id.index);
+    }
+    if (store->has_failed) {
+        return RK_IO;
+    }
+    const enum rk_status status = store->ops->add_snapshot(store, snapshot);
+    store->has_failed = status != RK_OK;
+    if (status == RK_OK) {
+        log_snapshots_push(store, snapshot);
+    }
+    return status;
+}
+
+enum rk_status log_store_remove_snapshot(struct log_store *store, raft_index index)
+{
+    const struct log_snapshot *snapshot = snapshot_at(store, index);
+
+    if (store->has_failed) {
+        return RK_IO;
+    }
+    if (snapshot == NULL) {
+        return RK_OK;
+    }
+    const enum rk_status status = store->ops->remove_snapshot(store, index);
+    store->has_failed = status != RK_OK;
+    if (status == RK_OK) {
+        snapshots_drop(store, (uint32_t)(snapshot - store->snapshots));
+    }
+    return status;
 }
 
 enum rk_status log_store_maintain(struct log_store *store)
@@ -350,7 +493,11 @@ enum rk_status log_store_scan(struct log_store *store, log_store_visit *on_entry
 
 void log_store_close(struct log_store *store)
 {
-    if (store != NULL) {
-        store->ops->close(store);
+    if (store == NULL) {
+        return;
     }
+    while (store->snapshots_count > 0) {
+        snapshots_drop(store, store->snapshots_count - 1);
+    }
+    store->ops->close(store);
 }

@@ -25,6 +25,21 @@ struct log_bounds {
     uint64_t last_chain;
 };
 
+/* A snapshot that is durable as a file (snap_store.h), as the log store has noted it down. */
+struct log_snapshot {
+    struct raft_entry_id id; /* the last entry that it stands for */
+    uint64_t chain;          /* frame chain at that entry */
+    raft_index config_index; /* of the entry that holds `config`; <= id.index */
+    struct rk_bytes config;  /* in force at id, encoded; opaque here, never empty */
+    uint64_t size;           /* of the file, in bytes */
+    uint64_t digest;         /* of the file */
+};
+
+enum {
+    LOG_SNAPSHOTS_MAX = 4, /* the newest, the one before it, and those that come and go */
+    LOG_SNAPSHOT_CONFIG_SIZE_MAX = 64 * 1024,
+};
+
 struct log_store;
 
 /* Who owns this directory. Written once, when the directory is new. */
@@ -40,6 +55,10 @@ struct log_store_ops {
                             uint32_t writes_count);
     enum rk_status (*read)(struct log_store *store, raft_index first, raft_index last,
                            size_t bytes_max, struct rk_buf *buf, raft_index *ret_last);
+    enum rk_status (*compact)(struct log_store *store, struct raft_entry_id base,
+                              uint64_t base_chain, bool is_first /* of the slices to one index */);
+    enum rk_status (*add_snapshot)(struct log_store *store, const struct log_snapshot *snapshot);
+    enum rk_status (*remove_snapshot)(struct log_store *store, raft_index index);
     enum rk_status (*maintain)(struct log_store *store);
     void (*close)(struct log_store *store);
 };
@@ -53,10 +72,14 @@ struct log_store {
     struct log_bounds bounds;
     struct raft_hard_state hard_state;
     struct log_identity identity;
+    struct log_snapshot snapshots[LOG_SNAPSHOTS_MAX]; /* ascending by index; configs are owned */
+    uint32_t snapshots_count;
+    bool is_compacting; /* the last slice has left some for another */
 };
 
 /* Makes all of `writes`, in order, durable in one transaction with one fsync: after RK_OK they
- * survive any crash. Entries carry sealed frames (base/frame.h).
+ * survive any crash. Entries carry sealed frames (base/frame.h). The snapshot that a write names is
+ * one that was added before (asserted): the log then goes on after it, with its chain.
  * Errors: RK_IO, RK_FULL (disk full), RK_CORRUPT (what a truncation would continue fails its
  * check). Bounds and hard state are then unchanged in memory and the
  * caller must stop the process: a failed fsync may not be retried, the kernel may already have
@@ -74,8 +97,24 @@ RK_MUST_USE enum rk_status log_store_read(struct log_store *store, raft_index fi
                                           raft_index last, size_t bytes_max, struct rk_buf *buf,
                                           raft_index *ret_last);
 
+/* Deletes the oldest entries, up to `index` at most and no more than `entries_max` of them, in one
+ * transaction: what is left begins after a new base. `index` is that of a snapshot in the list or
+ * before it (asserted): what no snapshot stands for is never deleted (pitfall 59). *ret_is_more says
+ * that entries up to `index` are left. Errors: as for a write. */
+RK_MUST_USE enum rk_status log_store_compact(struct log_store *store, raft_index index,
+                                             uint32_t entries_max, bool *ret_is_more);
+
+/* Notes a snapshot down, durably: its file was synced, renamed and read back before. Its index is
+ * above that of all in the list, which has room (asserted). Errors: as for a write. */
+RK_MUST_USE enum rk_status log_store_add_snapshot(struct log_store *store,
+                                                  const struct log_snapshot *snapshot);
+
+/* Forgets the snapshot at `index`, durably; none there: nothing happens. The caller removes the file
+ * afterwards, so that no row is without its file. Errors: as for a write. */
+RK_MUST_USE enum rk_status log_store_remove_snapshot(struct log_store *store, raft_index index);
+
 /* Called between batches, when no write waits: checkpoints the WAL when it has grown enough to be
- * worth it. Errors: RK_IO, RK_FULL, RK_CORRUPT: as for a write. */
+ * worth it, and gives room that compaction has left back to the file system, a little at a time. Errors: RK_IO, RK_FULL, RK_CORRUPT: as for a write. */
 RK_MUST_USE enum rk_status log_store_maintain(struct log_store *store);
 
 /* What a start learns from the log; everything is checked on the way: contiguity, terms that never
@@ -85,6 +124,9 @@ RK_MUST_USE enum rk_status log_store_maintain(struct log_store *store);
 typedef enum rk_status log_store_visit(void *context, const struct raft_entry *entry);
 RK_MUST_USE enum rk_status log_store_scan(struct log_store *store, log_store_visit *on_entry,
                                           void *context, raft_index *ret_bad_index);
+
+/* For implementations, at open: appends a copy of what was stored to the list. */
+void log_snapshots_push(struct log_store *store, const struct log_snapshot *snapshot);
 
 /* Frees the store and all it lent. NULL is allowed. */
 void log_store_close(struct log_store *store);

@@ -15,7 +15,8 @@ struct held_frame {
 
 struct log_store_mem {
     struct log_store base;
-    struct held_frame *frames; /* frames[i] is entry i + 1 */
+    struct held_frame *frames; /* frames[i] is entry base_index + i + 1 */
+    raft_index base_index;
     uint64_t frames_count;
     uint64_t frames_capacity;
     uint64_t bytes_held;
@@ -37,6 +38,18 @@ static void frames_truncate(struct log_store_mem *mem, uint64_t count)
         mem->bytes_held -= frame->size;
         rk_heap_free(frame->data);
     }
+}
+
+static void frames_cut_front(struct log_store_mem *mem, uint64_t count)
+{
+    RK_ASSERT(count <= mem->frames_count);
+    for (uint64_t i = 0; i < count; i++) {
+        mem->bytes_held -= mem->frames[i].size;
+        rk_heap_free(mem->frames[i].data);
+    }
+    mem->frames_count -= count;
+    memmove(mem->frames, mem->frames + count, mem->frames_count * sizeof(mem->frames[0]));
+    mem->base_index += count;
 }
 
 static void frames_append(struct log_store_mem *mem, struct rk_bytes frame)
@@ -80,11 +93,15 @@ static enum rk_status mem_write(struct log_store *store, const struct raft_write
     }
     for (uint32_t i = 0; i < writes_count; i++) {
         const struct raft_write *write = writes[i];
+        if (write->snapshot != NULL) {
+            frames_truncate(mem, 0);
+            mem->base_index = write->snapshot->id.index;
+        }
         if (write->truncate_from != 0) {
-            frames_truncate(mem, write->truncate_from - 1);
+            frames_truncate(mem, write->truncate_from - 1 - mem->base_index);
         }
         for (uint32_t j = 0; j < write->entries_count; j++) {
-            RK_ASSERT(write->entries[j].id.index == mem->frames_count + 1);
+            RK_ASSERT(write->entries[j].id.index == mem->base_index + mem->frames_count + 1);
             frames_append(mem, write->entries[j].frame);
         }
     }
@@ -98,9 +115,10 @@ static enum rk_status mem_read(struct log_store *store, raft_index first, raft_i
     const size_t start = buf->size;
     raft_index index = first - 1;
 
-    RK_ASSERT(last <= mem->frames_count);
+    RK_ASSERT(first > mem->base_index);
+    RK_ASSERT(last <= mem->base_index + mem->frames_count);
     do {
-        const struct held_frame *frame = &mem->frames[index];
+        const struct held_frame *frame = &mem->frames[index - mem->base_index];
         rk_buf_append(buf, frame->data, frame->size);
         index++;
     } while (index < last && !buf->overflowed && buf->size - start < bytes_max);
@@ -109,6 +127,32 @@ static enum rk_status mem_read(struct log_store *store, raft_index first, raft_i
         *ret_last = index;
     }
     return status;
+}
+
+static enum rk_status mem_compact(struct log_store *store, struct raft_entry_id base,
+                                  uint64_t base_chain, bool is_first)
+{
+    struct log_store_mem *mem = mem_of(store);
+
+    (void)is_first;
+    RK_ASSERT(base_chain != 0); /* log_store.c keeps it */
+    frames_cut_front(mem, base.index - mem->base_index);
+    return RK_OK;
+}
+
+/* The list that log_store.c keeps is all there is. */
+static enum rk_status mem_add_snapshot(struct log_store *store, const struct log_snapshot *snapshot)
+{
+    RK_ASSERT(snapshot->id.index > 0);
+    RK_ASSERT(mem_of(store)->base.ops != NULL);
+    return RK_OK;
+}
+
+static enum rk_status mem_remove_snapshot(struct log_store *store, raft_index index)
+{
+    RK_ASSERT(index > 0);
+    RK_ASSERT(mem_of(store)->base.ops != NULL);
+    return RK_OK;
 }
 
 /* Memory has nothing to fold in. */
@@ -129,6 +173,9 @@ static void mem_close(struct log_store *store)
 static const struct log_store_ops mem_ops = {
     .write = mem_write,
     .read = mem_read,
+    .compact = mem_compact,
+    .add_snapshot = mem_add_snapshot,
+    .remove_snapshot = mem_remove_snapshot,
     .maintain = mem_maintain,
     .close = mem_close,
 };

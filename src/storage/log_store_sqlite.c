@@ -16,6 +16,7 @@
 
 enum {
     WAL_FRAME_SIZE = LOG_DB_PAGE_SIZE + 24,
+    SHRINK_PAGES_MIN = 4096, /* 16 MiB: less is not worth the writing */
 };
 
 _Static_assert(RK_NODE_NAME_SIZE_MAX < sizeof(((struct log_identity *)0)->node_name),
@@ -38,6 +39,12 @@ enum statement {
     STATEMENT_TRUNCATE,
     STATEMENT_APPEND,
     STATEMENT_READ,
+    STATEMENT_RESET,
+    STATEMENT_COMPACT,
+    STATEMENT_BASE,
+    STATEMENT_PAGES,
+    STATEMENT_FREE_PAGES,
+    STATEMENT_SHRINK,
     STATEMENT_COUNT,
 };
 
@@ -49,6 +56,12 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
     [STATEMENT_TRUNCATE] = "DELETE FROM log WHERE idx >= ?1",
     [STATEMENT_APPEND] = "INSERT INTO log(idx, frame) VALUES(?1, ?2)",
     [STATEMENT_READ] = "SELECT frame FROM log WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx",
+    [STATEMENT_RESET] = "DELETE FROM log",
+    [STATEMENT_COMPACT] = "DELETE FROM log WHERE idx <= ?1",
+    [STATEMENT_BASE] = "UPDATE meta SET value = ?1, checksum = ?2 WHERE key = 'base'",
+    [STATEMENT_PAGES] = "PRAGMA page_count",
+    [STATEMENT_FREE_PAGES] = "PRAGMA freelist_count",
+    [STATEMENT_SHRINK] = "PRAGMA incremental_vacuum(256)",
 };
 
 struct log_store_sqlite {
@@ -57,6 +70,7 @@ struct log_store_sqlite {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     uint64_t wal_bytes; /* in the WAL since it was last folded in */
     uint64_t checkpoint_bytes;
+    uint64_t pages_needed; /* in use when compaction last began; 0: it has not */
 };
 
 static struct log_store_sqlite *sqlite_of(struct log_store *store)
@@ -97,12 +111,40 @@ static int write_entry(struct log_store_sqlite *self, const struct raft_entry *e
     return run(statement);
 }
 
+/* Of the row that says where the log begins. */
+static int write_base(struct log_store_sqlite *self, struct raft_entry_id base, uint64_t chain)
+{
+    sqlite3_stmt *statement = self->statements[STATEMENT_BASE];
+    char text[LOG_DB_BASE_SIZE];
+
+    log_db_format_base(base, chain, text);
+    const int code = sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
+    RK_ASSERT(code == SQLITE_OK);
+    log_db_bind_u64(statement, 2, log_db_meta_checksum("base", text));
+    return run(statement);
+}
+
+/* The log gives way to a snapshot that is in the list: log_store.c has looked. */
+static int write_snapshot(struct log_store_sqlite *self, const struct raft_snapshot *snapshot)
+{
+    const struct log_snapshot *noted = self->base.snapshots;
+
+    while (noted->id.index != snapshot->id.index) {
+        noted++;
+    }
+    const int code = run(self->statements[STATEMENT_RESET]);
+    return code == SQLITE_OK ? write_base(self, noted->id, noted->chain) : code;
+}
+
 static int write_one(struct log_store_sqlite *self, const struct raft_write *write)
 {
     int code = SQLITE_OK;
 
     if (write->has_hard_state) {
         code = write_hard_state(self, &write->hard_state);
+    }
+    if (code == SQLITE_OK && write->snapshot != NULL) {
+        code = write_snapshot(self, write->snapshot);
     }
     if (code == SQLITE_OK && write->truncate_from != 0) {
         log_db_bind_u64(self->statements[STATEMENT_TRUNCATE], 1, write->truncate_from);
@@ -171,6 +213,87 @@ static enum rk_status sqlite_read(struct log_store *store, raft_index first, raf
     return status;
 }
 
+/* ---- snapshots and what they replace ---- */
+
+/* Steps a query that returns one number. */
+static int query_number(sqlite3_stmt *statement, uint64_t *ret)
+{
+    const int code = sqlite3_step(statement);
+
+    *ret = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    const int reset_code = sqlite3_reset(statement);
+    return code == SQLITE_ROW ? reset_code : code;
+}
+
+static int count_pages(struct log_store_sqlite *self, uint64_t *ret_all, uint64_t *ret_used)
+{
+    uint64_t unused = 0;
+    int code = query_number(self->statements[STATEMENT_PAGES], ret_all);
+
+    if (code == SQLITE_OK) {
+        code = query_number(self->statements[STATEMENT_FREE_PAGES], &unused);
+    }
+    *ret_used = *ret_all - unused;
+    return code;
+}
+
+static enum rk_status sqlite_compact(struct log_store *store, struct raft_entry_id base,
+                                     uint64_t base_chain, bool is_first)
+{
+    struct log_store_sqlite *self = sqlite_of(store);
+    uint64_t pages = 0;
+    int code = is_first ? count_pages(self, &pages, &self->pages_needed) : SQLITE_OK;
+
+    if (code == SQLITE_OK) {
+        code = run(self->statements[STATEMENT_BEGIN]);
+    }
+    if (code == SQLITE_OK) {
+        log_db_bind_u64(self->statements[STATEMENT_COMPACT], 1, base.index);
+        code = run(self->statements[STATEMENT_COMPACT]);
+    }
+    if (code == SQLITE_OK) {
+        code = write_base(self, base, base_chain);
+    }
+    if (code == SQLITE_OK) {
+        code = run(self->statements[STATEMENT_COMMIT]);
+    }
+    return log_db_status(code);
+}
+
+static enum rk_status sqlite_add_snapshot(struct log_store *store,
+                                          const struct log_snapshot *snapshot)
+{
+    return log_db_status(log_db_add_snapshot(sqlite_of(store)->db, snapshot));
+}
+
+static enum rk_status sqlite_remove_snapshot(struct log_store *store, raft_index index)
+{
+    return log_db_status(log_db_remove_snapshot(sqlite_of(store)->db, index));
+}
+
+/* What compaction leaves free is used again by the entries to come, so that a log in its usual
+ * rhythm keeps its file. Only what exceeds twice the need of that rhythm, after a burst of
+ * large values, goes back to the file system, 1 MiB at a time. */
+static int shrink(struct log_store_sqlite *self)
+{
+    uint64_t pages = 0;
+    uint64_t used = 0;
+
+    if (self->pages_needed == 0) {
+        return SQLITE_OK;
+    }
+    int code = count_pages(self, &pages, &used);
+    if (code != SQLITE_OK || pages <= 2 * self->pages_needed + SHRINK_PAGES_MIN) {
+        return code;
+    }
+    sqlite3_stmt *statement = self->statements[STATEMENT_SHRINK];
+    do {
+        code = sqlite3_step(statement); /* a row for each page, in some versions */
+    } while (code == SQLITE_ROW);
+    const int reset_code = sqlite3_reset(statement);
+    return code == SQLITE_DONE ? reset_code : code;
+}
+
 /* ---- checkpoints ---- */
 
 static int on_commit(void *context, sqlite3 *db, const char *name, int wal_pages)
@@ -189,6 +312,10 @@ static enum rk_status sqlite_maintain(struct log_store *store)
     int in_wal = 0;
     int folded_in = 0;
 
+    const int shrink_code = shrink(self);
+    if (shrink_code != SQLITE_OK) {
+        return log_db_status(shrink_code);
+    }
     if (self->wal_bytes < self->checkpoint_bytes) {
         return RK_OK;
     }
@@ -360,6 +487,9 @@ static enum rk_status load_all(const struct complaint *complaint, struct log_sto
         status = load_hard_state(complaint, self);
     }
     if (status == RK_OK) {
+        status = log_db_load_snapshots(complaint, self->db, &self->base);
+    }
+    if (status == RK_OK) {
         status = load_bounds(complaint, self);
     }
     return status;
@@ -385,6 +515,9 @@ static void sqlite_close(struct log_store *store)
 static const struct log_store_ops sqlite_ops = {
     .write = sqlite_write,
     .read = sqlite_read,
+    .compact = sqlite_compact,
+    .add_snapshot = sqlite_add_snapshot,
+    .remove_snapshot = sqlite_remove_snapshot,
     .maintain = sqlite_maintain,
     .close = sqlite_close,
 };
@@ -415,7 +548,7 @@ enum rk_status log_store_sqlite_open(const struct log_store_sqlite_options *opti
         status = load_all(&complaint, self, options->node_name);
     }
     if (status != RK_OK) {
-        sqlite_close(&self->base);
+        log_store_close(&self->base);
         return status;
     }
     void *none = sqlite3_wal_hook(self->db, on_commit, self);

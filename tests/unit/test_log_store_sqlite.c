@@ -114,9 +114,9 @@ START_TEST(newer_format_is_refused)
 {
     must_open();
     close_store();
-    execute("PRAGMA user_version = 2");
+    execute("PRAGMA user_version = 3");
     ck_assert_int_eq(open_as("n1", 7), RK_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(message, "format version 2, this program reads 1"));
+    ck_assert_ptr_nonnull(strstr(message, "format version 3, this program reads 2"));
 }
 END_TEST
 
