@@ -17,6 +17,9 @@ static void call_init(struct api_call *call, const struct api_options *options,
     call->action = API_RESPOND;
     call->consistency = API_DEFAULT;
     call->max_stale_ms = UINT64_MAX;
+    call->topic = (struct sm_topic){.kind = SM_TOPIC_NONE};
+    call->after = 0;
+    call->wait_us = 0;
     call->parameters_count = 0;
     call->admin = NULL;
     rk_buf_init(&call->frame, RK_FRAME_SIZE_MAX);

@@ -49,6 +49,9 @@ struct api_call {
     enum api_action action;
     enum api_consistency consistency;
     uint64_t max_stale_ms;       /* UINT64_MAX: any age will do; only with API_STALE */
+    struct sm_topic topic;       /* API_READ: not before this has an index above `after` ... */
+    raft_index after;            /* ... SM_TOPIC_NONE: at once */
+    uint64_t wait_us;            /* ... or this much later */
     struct admin_request *admin; /* API_ADMIN: owned; else NULL */
     struct rk_buf frame;         /* API_PROPOSE: to be taken over by the proposer */
     struct rk_buf key;           /* decoded rest of the path */

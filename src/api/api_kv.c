@@ -38,9 +38,11 @@ enum api_action kv_get_begin(struct api_call *call, const struct node_view *node
     if (!common_check(call, node, response)) {
         return API_RESPOND;
     }
-    if (!request_has(call, "keys") && !request_has(call, "recurse") && !key_check(call, response)) {
+    const bool is_listing = request_has(call, "keys") || request_has(call, "recurse");
+    if (!is_listing && !key_check(call, response)) {
         return API_RESPOND;
     }
+    read_options_watch(call, is_listing ? SM_TOPIC_PREFIX : SM_TOPIC_KEY, request_key(call));
     return API_READ;
 }
 

@@ -6,7 +6,10 @@
 #include "api/request.h"
 #include "base/parse.h"
 
-enum { NS_PER_MS = 1000000 };
+enum { NS_PER_US = 1000, NS_PER_MS = 1000000 };
+
+static const uint64_t wait_default_us = UINT64_C(300) * 1000 * 1000;
+static const uint64_t wait_max_us = UINT64_C(600) * 1000 * 1000;
 
 /* Empty counts as absent, as in every client library that writes all members out. */
 static const char *filled_parameter(const struct api_call *call, const char *name)
@@ -60,26 +63,31 @@ static bool consistency_parse(struct api_call *call, const struct node_view *nod
     return true;
 }
 
-/* Watches come later; until then a client must not take an answer at once for a change. */
-static bool blocking_parse(const struct api_call *call, struct http_response *response)
+static uint64_t wait_us_of(int64_t wait_ns)
+{
+    const uint64_t wait_us = wait_ns <= 0 ? 0 : ((uint64_t)wait_ns + NS_PER_US - 1) / NS_PER_US;
+
+    if (wait_us == 0) {
+        return wait_default_us;
+    }
+    return wait_us < wait_max_us ? wait_us : wait_max_us;
+}
+
+static bool blocking_parse(struct api_call *call, struct http_response *response)
 {
     const char *wait = filled_parameter(call, "wait");
     const char *index = filled_parameter(call, "index");
     int64_t wait_ns = 0;
-    uint64_t after = 0;
 
     if (wait != NULL && rk_parse_duration(wait, &wait_ns) != RK_OK) {
         answer_text(response, 400, "Invalid wait time");
         return false;
     }
-    if (index != NULL && rk_parse_u64(index, &after) != RK_OK) {
+    if (index != NULL && rk_parse_u64(index, &call->after) != RK_OK) {
         answer_text(response, 400, "Invalid index");
         return false;
     }
-    if (after > 0 && call->request->method == HTTP_GET) {
-        answer_text(response, 400, "index is not supported yet");
-        return false;
-    }
+    call->wait_us = wait_us_of(wait_ns);
     return true;
 }
 
@@ -87,6 +95,13 @@ bool read_options_parse(struct api_call *call, const struct node_view *node,
                         struct http_response *response)
 {
     return consistency_parse(call, node, response) && blocking_parse(call, response);
+}
+
+void read_options_watch(struct api_call *call, enum sm_topic_kind kind, struct rk_bytes key)
+{
+    if (call->after > 0) {
+        call->topic = (struct sm_topic){.kind = kind, .key = key};
+    }
 }
 
 bool datacenter_check(const struct api_call *call, struct http_response *response)

@@ -10,10 +10,14 @@
 #include "api/api.h"
 
 /* Checks stale, consistent, leader, cached, max_stale, wait and index, in the contract's order,
- * and sets call->consistency and max_stale_ms. A read that asks to wait for a change is refused.
- * False: the response is made. */
+ * and sets call->consistency, max_stale_ms, after and wait_us: 5 min if the request does not say,
+ * 10 min at most. False: the response is made. */
 bool read_options_parse(struct api_call *call, const struct node_view *node,
                         struct http_response *response);
+
+/* For a read that may block (contract 1.7): if the request has an index, it waits until the topic's
+ * is above it. The key is borrowed for the life of the call. */
+void read_options_watch(struct api_call *call, enum sm_topic_kind kind, struct rk_bytes key);
 
 /* dc must be ours. False: the response is made. */
 bool datacenter_check(const struct api_call *call, struct http_response *response);

@@ -13,7 +13,9 @@
 #include "api/api.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "server/deadlines.h"
 #include "statemachine/result.h"
+#include "statemachine/watch.h"
 
 struct http_server;
 struct http_exchange;
@@ -32,11 +34,26 @@ struct client_admin {
     struct rk_buf body;
 };
 
+/* CLIENT_READ: how long it may wait for a change of what it reads (contract 1.7). */
+struct client_wait {
+    struct sm_topic topic; /* borrowed with the request; SM_TOPIC_NONE: it does not wait */
+    raft_index after;
+    uint64_t until_ms; /* rk_monotonic_ms() */
+    bool is_stale;     /* what this node has will do: no leader is asked, none is needed */
+
+    /* The node's own. */
+    struct sm_watcher watcher;
+    struct deadline deadline;
+    struct client_request *previous; /* among those that need a leader */
+    struct client_request *next;
+};
+
 struct client_request {
     enum client_kind kind;
     struct http_server *server; /* whose loop completes it */
     struct http_exchange *exchange;
     struct client_admin *admin; /* CLIENT_ADMIN */
+    struct client_wait wait;    /* CLIENT_READ */
     struct rk_buf frame; /* CLIENT_WRITE: one unsealed frame; the node takes the bytes over */
 
     /* The answer. A write: RK_OK with `result`, or why not (api/error.h: which of them mean "not

@@ -4,9 +4,15 @@
 
 #include "api/api.h"
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/heap.h"
+#include "base/prng.h"
 
-enum { POOL_MAX = 256 };
+enum {
+    POOL_MAX = 256,
+    JITTER_SHARE = 16,        /* at most this part of a wait is added to it */
+    JITTER_FROM_US = 1000000, /* longer waits only: the short ones are meant */
+};
 
 struct gateway_loop;
 
@@ -33,6 +39,7 @@ struct gateway_loop {
     struct node_view view; /* for the hot path */
     uint64_t view_version;
     struct node_view judged; /* for status and health */
+    struct rk_prng prng;
     struct call *pool;
     uint32_t pool_count;
 };
@@ -225,6 +232,26 @@ static void submit(struct call *call, struct http_exchange *exchange, enum clien
     }
 }
 
+/* Many that began to wait together shall not all come back together. */
+static uint64_t jitter_us(struct gateway_loop *loop, uint64_t wait_us)
+{
+    return wait_us <= JITTER_FROM_US ? 0 : rk_prng_below(&loop->prng, wait_us / JITTER_SHARE);
+}
+
+/* Never sooner than asked for: the millisecond under way counts as over. */
+static void submit_wait(struct call *call, struct http_exchange *exchange)
+{
+    struct client_wait *wait = &call->request.wait;
+    const uint64_t wait_us = call->api.wait_us + jitter_us(call->loop, call->api.wait_us);
+
+    wait->topic = call->api.topic;
+    wait->after = call->api.after;
+    wait->until_ms = (rk_monotonic_us() + wait_us + 999) / 1000;
+    wait->is_stale =
+        call->api.consistency == API_STALE && node_has_caught_up(call->loop->gateway->node);
+    submit(call, exchange, CLIENT_READ);
+}
+
 static void on_request(void *context, struct http_exchange *exchange,
                        const struct http_request *request)
 {
@@ -247,6 +274,11 @@ static void on_request(void *context, struct http_exchange *exchange,
         submit(call, exchange, CLIENT_ADMIN);
         return;
     case API_READ:
+        if (call->api.topic.kind != SM_TOPIC_NONE) {
+            http_response_done(&response);
+            submit_wait(call, exchange);
+            return;
+        }
         if (call->api.consistency == API_STALE && node_has_caught_up(loop->gateway->node)) {
             finish_read(call, &response);
             http_exchange_respond(exchange, &response);
@@ -298,6 +330,7 @@ struct gateway *gateway_new(const struct options *options, struct node *node,
     for (uint32_t i = 0; i < gateway->loops_count; i++) {
         gateway->loops[i].gateway = gateway;
         gateway->loops[i].slots_first = i * GATEWAY_SLOTS_PER_LOOP;
+        rk_prng_seed(&gateway->loops[i].prng, rk_random_u64());
     }
     return gateway;
 }

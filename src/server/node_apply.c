@@ -93,6 +93,7 @@ static void publish(struct node *node)
     if (node->last_applied != node->last_published) {
         const struct sm_root root = sm_publish(node->sm);
         root_publish(node->board, &root);
+        node_watch_published(node, &root);
         node->last_published = node->last_applied;
         node->is_reclaim_due = true;
     }

@@ -36,6 +36,7 @@ enum {
     NODE_SPACE_MS = 200,                    /* between two looks at the free space */
     NODE_APPLY_TURN_US = 5000,              /* a turn applies no longer than this */
     NODE_RETRY_MS = 5,
+    NODE_GIVE_UP_TIMEOUTS = 6, /* election timeouts that a request waits for a leader */
     NODE_EXPIRE_MS = 100,
     NODE_FORWARD_BYTES_MAX = 1 << 20,
     NODE_FORWARD_TIMEOUT_MS = 5000,
@@ -146,6 +147,14 @@ struct done_list {
     struct http_completion items[NODE_DONE_MAX];
 };
 
+/* Reads that wait for a change. */
+struct node_waits {
+    struct sm_watch_set *set;
+    struct deadlines deadlines;
+    struct client_request *first; /* of those that need a leader */
+    uint64_t leaderless_since_ms; /* UINT64_MAX: there is one */
+};
+
 /* What node_view_refresh() reads without a lock. */
 struct node_numbers {
     _Atomic uint64_t commit_index;
@@ -221,6 +230,7 @@ struct node {
     struct read_batch *read_batches; /* oldest first */
     uint64_t read_batches_due_ms;    /* when their clients' time is looked at again */
     struct read_batch *read_batches_last;
+    struct node_waits waits;
     uint32_t forwards_in_flight;
     uint32_t read_indexes_in_flight;
     struct done_list done[NODE_SERVERS_MAX];
@@ -332,6 +342,16 @@ void node_drop_reads(struct node *node); /* the node stops: every one that waits
 void node_read_index_result(struct node *node, struct outgoing *outgoing,
                             const struct link_result *result);
 void node_read_index_received(struct node *node, struct http_exchange *exchange);
+
+/* node_watch.c: reads that wait for a change. */
+void node_watch_open(struct node *node);
+void node_watch_close(struct node *node); /* nobody waits any more (asserted) */
+/* A read that is as fresh as was asked for: answered now, or when what it reads has changed. */
+void node_watch_begin(struct node *node, struct client_request *request);
+void node_watch_published(struct node *node, const struct sm_root *root);
+void node_watch_turn(struct node *node);
+uint64_t node_watch_deadline_ms(const struct node *node);
+void node_watch_stop(struct node *node); /* all are answered with what is there */
 
 /* node_members.c */
 void node_members_turn(struct node *node);

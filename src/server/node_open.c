@@ -51,6 +51,7 @@ static struct node *node_new(const struct node_start_options *start)
     node->outputs = rk_heap_zalloc(1, sizeof(*node->outputs));
     node->decoded = rk_heap_zalloc(1, sizeof(*node->decoded));
     node->sm = sm_new();
+    node_watch_open(node);
     node->mailbox = rk_queue_new(start->options->max_connections, sizeof(struct client_request *));
     outbox_init(&node->outbox);
     pending_init(&node->pending);
@@ -104,6 +105,7 @@ void node_free(struct node *node)
     tail_done(&node->tail);
     outbox_done(&node->outbox);
     pending_done(&node->pending);
+    node_watch_close(node);
     sm_free(node->sm);
     rk_queue_free(node->mailbox);
     if (node->kept != NULL) {

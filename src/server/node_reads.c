@@ -202,7 +202,7 @@ void node_complete_reads(struct node *node)
         struct read_batch *batch = node->read_batches;
         for (struct client_request *request = client_list_pop(&batch->clients); request != NULL;
              request = client_list_pop(&batch->clients)) {
-            node_complete(node, request, RK_OK);
+            node_watch_begin(node, request);
         }
         batch_pop(node);
     }

@@ -57,6 +57,7 @@ bool node_stop_turn(struct node *node)
     if (stop_by_ms == 0) {
         return false;
     }
+    node_watch_stop(node);
     hand_over(node);
     const bool leads_others = node_is_leader(node) && node->peers_count > 0;
     if ((has_nothing_left(node) && !leads_others) || node->now_ms >= stop_by_ms) {

@@ -10,7 +10,6 @@ enum {
     MAILBOX_TURN_MAX = 1024,
     RESULTS_TURN_MAX = 256,
     CONNECTIONS_TURN_MAX = 64,
-    GIVE_UP_TIMEOUTS = 6, /* election timeouts that a request waits for a leader */
 };
 
 static void take_space(struct node *node, const struct disk_job *job)
@@ -64,13 +63,15 @@ static void take_requests(struct node *node)
     struct client_request *requests[MAILBOX_TURN_MAX];
     const uint32_t count = rk_queue_pop(node->mailbox, requests, MAILBOX_TURN_MAX);
     const uint64_t give_up_ms =
-        node->now_ms + (uint64_t)GIVE_UP_TIMEOUTS * node->options->election_timeout_ms;
+        node->now_ms + (uint64_t)NODE_GIVE_UP_TIMEOUTS * node->options->election_timeout_ms;
 
     for (uint32_t i = 0; i < count; i++) {
         struct client_request *request = requests[i];
         request->give_up_ms = give_up_ms;
         if (request->kind == CLIENT_ADMIN) {
             client_list_push(&node->admins, request);
+        } else if (request->kind == CLIENT_READ && request->wait.is_stale) {
+            node_watch_begin(node, request);
         } else if (request->kind == CLIENT_READ) {
             client_list_push(&node->reads, request);
         } else if (node->writes.count >= node->options->max_pending_writes) {
@@ -155,6 +156,7 @@ void node_turn(struct node *node)
     node_apply(node);
     node_report_applied(node);
     node_complete_reads(node);
+    node_watch_turn(node);
     look_at_space(node);
     node_view_update(node);
     node_flush_done(node);
@@ -206,5 +208,6 @@ uint64_t node_deadline_ms(struct node *node)
     }
     deadline_ms = sooner(deadline_ms, requests_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_members_deadline_ms(node));
+    deadline_ms = sooner(deadline_ms, node_watch_deadline_ms(node));
     return deadline_ms;
 }

@@ -150,6 +150,9 @@ const struct answer *send_bytes(const char *method, const char *target, struct r
         api_finish_admin(&call, &harness.outcome, &harness.node, response);
     }
     harness.answer.consistency = call.consistency;
+    harness.answer.topic_kind = call.topic.kind;
+    harness.answer.after = call.after;
+    harness.answer.wait_us = call.wait_us;
     api_end(&call);
     harness.answer.status = response->status;
     body_take(response);

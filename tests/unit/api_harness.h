@@ -13,6 +13,9 @@ struct answer {
     uint32_t status;
     enum api_action action;
     enum api_consistency consistency; /* what the request asked for */
+    enum sm_topic_kind topic_kind;    /* for what it would wait */
+    raft_index after;
+    uint64_t wait_us;
     bool streamed;
     char *body; /* with a NUL behind it */
     size_t body_size;

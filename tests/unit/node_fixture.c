@@ -170,6 +170,7 @@ void fixture_open(void)
     node->outputs = rk_heap_zalloc(1, sizeof(*node->outputs));
     node->decoded = rk_heap_zalloc(1, sizeof(*node->decoded));
     node->sm = sm_new();
+    node_watch_open(node);
     fixture.now_ms = START_MS;
     node->now_ms = START_MS;
     node->incarnation = fixture_incarnation("n1");
@@ -189,6 +190,7 @@ void fixture_close(void)
     node_flush_proposals(node);
     node_fail_pending(node);
     node_drop_reads(node);
+    node_watch_stop(node);
     node_flush_done(node);
     for (uint32_t i = 0; i < fixture.jobs_count; i++) {
         disk_job_free(fixture.jobs[i]);
@@ -202,6 +204,7 @@ void fixture_close(void)
     tail_done(&node->tail);
     outbox_done(&node->outbox);
     pending_done(&node->pending);
+    node_watch_close(node);
     sm_free(node->sm);
     root_board_free(fixture.board);
     rk_heap_free(node->decoded);

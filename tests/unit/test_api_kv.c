@@ -270,15 +270,13 @@ START_TEST(the_greatest_key_and_value_together_come_back)
 }
 END_TEST
 
-/* Sessions and watches are not there yet: silence would be taken for a lock, or for a change. */
+/* Sessions are not there yet: silence would be taken for a lock. */
 START_TEST(what_is_not_there_yet_is_refused_by_name)
 {
     expect("PUT", "/v1/kv/k?acquire=11111111-1111-1111-1111-111111111111", "x", 400,
            "acquire is not supported yet");
     ck_assert_str_eq(header("X-Raftkv-Outcome"), "not-done");
     expect("PUT", "/v1/kv/k?release=foo", "x", 400, "release is not supported yet");
-    expect("GET", "/v1/kv/k?index=1", "", 400, "index is not supported yet");
-    expect("GET", "/v1/kv/k?index=007&wait=1s", "", 400, "index is not supported yet");
     expect("GET", "/v1/kv/k", "", 404, "");
 }
 END_TEST
