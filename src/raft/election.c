@@ -13,6 +13,7 @@ void raft_election_heard(struct raft *raft, raft_node_id leader)
 {
     RK_ASSERT(raft->role != RAFT_LEADER);
     raft_become_follower(raft, raft->hard_state.term, leader);
+    raft->heard = leader;
     raft->leader_contact_ms = raft->now_ms;
     raft->election_deadline_ms = raft->now_ms + raft->election_timeout_ms;
 }
@@ -148,7 +149,8 @@ void raft_election_timeout(struct raft *raft)
 /* ---- the voter ---- */
 
 /* While a leader is heard nobody else is wanted (4.2.3), unless it is the leader itself who asks:
- * then it knows that it no longer leads (pitfall 10). */
+ * then it knows that it no longer leads (pitfall 10). A newer term heard of meanwhile changes
+ * nothing: the leader's lease counts on the promise, not on the term (6.4.1). */
 bool raft_election_is_sticky(const struct raft *raft, const struct raft_message *message)
 {
     if (!raft->options.check_quorum || message->vote_request.transfer) {
@@ -157,7 +159,7 @@ bool raft_election_is_sticky(const struct raft *raft, const struct raft_message 
     if (raft->role == RAFT_LEADER || raft->now_ms < raft->silent_until_ms) {
         return true;
     }
-    return raft->leader != 0 && raft->leader != message->from &&
+    return raft->heard != 0 && raft->heard != message->from &&
            raft->now_ms - raft->leader_contact_ms < raft->options.election_timeout_ms;
 }
 

@@ -1,8 +1,8 @@
 /* internal.h -- the state of the core (Figure 3.1) and what its files offer one another.
  *
  * Only src/raft includes this. One file per concern: raft.c takes events apart and holds the term
- * rule; election.c, append.c, replicate.c, commit.c, read.c, transfer.c and snapshot.c each do what
- * their name says; invariants.c states what holds between steps.
+ * rule; election.c, append.c, replicate.c, commit.c, read.c, lease.c, transfer.c and snapshot.c each
+ * do what their name says; invariants.c states what holds between steps.
  */
 #ifndef RK_RAFT_INTERNAL_H
 #define RK_RAFT_INTERNAL_H
@@ -17,6 +17,7 @@
 enum {
     RAFT_READS_MAX = 1024, /* reads that wait for a confirmation; past it: RK_BUSY */
     RAFT_BURST_MAX = 16,   /* appends to one peer in one step */
+    RAFT_ROUNDS_MAX = 64,  /* latest heartbeat rounds that a lease can be counted from */
 };
 
 /* Every peer gets at most a heartbeat and an append when a leader begins; later steps send to all
@@ -40,6 +41,7 @@ struct raft {
     struct raft_options options;
     struct rk_prng prng;
     uint64_t now_ms;          /* of the event being handled, or the last one */
+    uint64_t boot_ms;         /* the same, by the clock for leases */
     uint64_t deadline_ms;     /* as last given out */
     struct raft_outputs *out; /* the caller's; valid inside raft_step() only */
 
@@ -56,7 +58,8 @@ struct raft {
     raft_index last_applied; /* <= commit_index, never falls */
     enum raft_role role;
     raft_node_id leader;           /* of hard_state.term; own id exactly when leader; 0: unknown */
-    uint64_t leader_contact_ms;    /* when the leader was last heard */
+    raft_node_id heard;            /* the latest leader that was heard, in whatever term */
+    uint64_t leader_contact_ms;    /* when that was */
     uint64_t silent_until_ms;      /* after a restart: no votes before this (pitfall 105) */
     uint64_t election_timeout_ms;  /* drawn from [T, 2T), anew for every campaign */
     uint64_t election_deadline_ms; /* campaign then; no meaning for a leader */
@@ -69,11 +72,14 @@ struct raft {
 
     /* Volatile on leaders. */
     uint64_t heartbeat_deadline_ms;
-    uint64_t quorum_floor_ms;   /* contact counts as no older than this: start, or after a stall */
-    raft_index term_start;      /* the term's no-op: reads and configurations wait for its commit */
-    struct raft_entry noop;     /* lent in outputs.write */
-    uint64_t round;             /* latest heartbeat round; rises over the whole life */
-    raft_node_id transfer_peer; /* being handed leadership; 0: nobody */
+    uint64_t quorum_floor_ms; /* contact counts as no older than this: start, or after a stall */
+    raft_index term_start;    /* the term's no-op: reads and configurations wait for its commit */
+    struct raft_entry noop;   /* lent in outputs.write */
+    uint64_t round;           /* latest heartbeat round; rises over the whole life */
+    uint64_t rounds_sent_ms[RAFT_ROUNDS_MAX]; /* by boot_ms, of round r at r % RAFT_ROUNDS_MAX */
+    uint64_t lease_round_min;                 /* leases count from this round on */
+    bool is_lease_given_up;                   /* for the rest of the term */
+    raft_node_id transfer_peer;               /* being handed leadership; 0: nobody */
     uint64_t transfer_deadline_ms;
     bool is_transfer_sent;
 
@@ -170,6 +176,13 @@ bool raft_snapshot_is_installing(const struct raft *raft);
 void raft_snapshot_abandon(struct raft *raft); /* and says so; nothing when none is under way */
 enum rk_status raft_snapshot_installed(struct raft *raft, struct raft_entry_id id);
 void raft_snapshot_install_failed(struct raft *raft, struct raft_entry_id id);
+
+/* lease.c */
+void raft_lease_begin(struct raft *raft);            /* of a term as leader */
+void raft_lease_note_round(struct raft *raft);       /* raft->round leaves */
+void raft_lease_drop(struct raft *raft);             /* until a later round is acknowledged */
+void raft_lease_give_up(struct raft *raft);          /* for the rest of the term */
+uint64_t raft_lease_end_ms(const struct raft *raft); /* as in the view */
 
 /* transfer.c */
 enum rk_status raft_transfer_start(struct raft *raft, raft_node_id peer);

@@ -148,6 +148,10 @@ static void check_options(const struct raft_options *options)
     RK_ASSERT(options->append_entries_max <= RAFT_WRITE_ENTRIES_MAX);
     RK_ASSERT(options->inflight_max > 0);
     RK_ASSERT(options->inflight_max <= RAFT_INFLIGHT_MAX);
+    RK_ASSERT(options->lease_ms < options->election_timeout_ms);
+    if (options->lease_ms > 0) {
+        RK_ASSERT(options->check_quorum);
+    }
 }
 
 static void restore(struct raft *raft, const struct raft_restored *restored)
@@ -375,12 +379,14 @@ enum rk_status raft_step(struct raft *raft, const struct raft_event *event,
                          struct raft_outputs *out)
 {
     RK_ASSERT(event->now_ms >= raft->now_ms);
+    RK_ASSERT(event->boot_ms >= raft->boot_ms);
     out->write = (struct raft_write){0};
     out->write_number = 0;
     out->messages_count = 0;
     out->reads_count = 0;
     raft->out = out;
     raft->now_ms = event->now_ms;
+    raft->boot_ms = event->boot_ms;
     const enum rk_status status = dispatch(raft, event);
     finish(raft);
 #ifdef RK_VERIFY
@@ -425,6 +431,7 @@ struct raft_view raft_view(const struct raft *raft)
         .config = &raft->configs.now,
         .config_index = raft->configs.index,
         .is_config_committed = raft->configs.index <= raft->commit_index,
+        .lease_end_ms = raft_lease_end_ms(raft),
         .is_recovering = raft_election_is_recovering(raft),
         .is_storage_stalled = raft_is_storage_stalled(raft),
     };

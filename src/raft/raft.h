@@ -36,6 +36,10 @@ struct raft_options {
     bool check_quorum;              /* 6.2: a leader that hears from no quorum steps down; and
                                        4.2.3: voters that hear from a leader refuse to vote, as
                                        one that knows a term does for T after its start */
+    uint32_t lease_ms;              /* how long a round that a quorum has acknowledged keeps other
+                                        leaders away, from when it was sent: less than T by what
+                                        clocks may drift apart. 0: no leases (6.4.1). Needs
+                                        check_quorum, on all voters alike (asserted here) */
     struct raft_entry_id recover_to; /* the log once held this entry, {0, 0} for none: while its
                                         durable end is before it, in (term, index), something this
                                         node promised is missing, and it neither votes nor stands
@@ -91,7 +95,9 @@ enum raft_event_type {
 
 struct raft_event {
     enum raft_event_type type;
-    uint64_t now_ms; /* monotonic, never falls; the core has no other clock */
+    uint64_t now_ms;  /* monotonic, never falls; of messages: read after they came */
+    uint64_t boot_ms; /* another clock that never falls, which goes on while the machine sleeps:
+                         for leases alone (pitfall 107); read before what the step puts out leaves */
     union {
         const struct raft_message *message;
         uint64_t write_number;
@@ -170,6 +176,10 @@ struct raft_view {
     const struct raft_config *config; /* the latest in the log, in force (4.1) */
     raft_index config_index;
     bool is_config_committed;
+    /* Leader: until this time of the clock of boot_ms nobody else can be elected; 0: that is not
+     * known. A read of a state that has applied commit_index, of this view or a later one, is
+     * linearizable if the clock is short of it after the state was looked at (pitfall 107). */
+    uint64_t lease_end_ms;
     bool is_recovering;      /* the durable log is short of options.recover_to */
     bool is_storage_stalled; /* oldest pending write older than two election timeouts (F9) */
 };

@@ -91,6 +91,7 @@ void raft_replicate_begin(struct raft *raft)
     raft->leader = raft->options.id;
     raft->is_transfer = false;
     raft->quorum_floor_ms = raft->now_ms;
+    raft_lease_begin(raft);
     raft->term_start = raft->trail.last_index + 1;
     for (uint32_t i = 0; i < raft->peers_count; i++) {
         progress_reset(&raft->peers[i], raft->term_start, raft->now_ms);
@@ -159,6 +160,7 @@ void raft_replicate_heartbeat(struct raft *raft)
     RK_ASSERT(raft->role == RAFT_LEADER);
     raft->heartbeat_deadline_ms = raft->now_ms + raft->options.heartbeat_interval_ms;
     raft->round++;
+    raft_lease_note_round(raft);
     raft_read_assign(raft);
     for (uint32_t i = 0; i < raft->peers_count; i++) {
         struct progress *progress = &raft->peers[i];
@@ -224,6 +226,7 @@ enum rk_status raft_replicate_propose(struct raft *raft, struct raft_entry *entr
     }
     append_own(raft, entries, entries_count);
     if (config != NULL) {
+        raft_lease_drop(raft);
         config_log_append(&raft->configs, config->config, config->id.index);
         raft_update_peers(raft);
     }

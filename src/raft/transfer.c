@@ -49,6 +49,7 @@ void raft_transfer_advance(struct raft *raft)
         return;
     }
     if (!raft->is_transfer_sent && progress->match_index == raft->trail.last_index) {
+        raft_lease_give_up(raft);
         (void)raft_send(raft, RAFT_TIMEOUT_NOW, raft->transfer_peer);
         raft->is_transfer_sent = true;
     }

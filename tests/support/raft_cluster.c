@@ -37,6 +37,7 @@ enum rk_status cluster_step(struct cluster *cluster, raft_node_id id, struct raf
     struct cluster_node *node = cluster_node(cluster, id);
     RK_ASSERT(node->is_up);
     event.now_ms = cluster->now_ms;
+    event.boot_ms = cluster->now_ms + cluster->asleep_ms + 1;
     const enum rk_status status = raft_step(node->raft, &event, node->out);
     raft_check(node->raft);
     perform(cluster, node);
@@ -46,8 +47,10 @@ enum rk_status cluster_step(struct cluster *cluster, raft_node_id id, struct raf
     }
     if (node->out->commit_index > node->applied) {
         node->applied = node->out->commit_index;
-        const struct raft_event applied = {
-            .type = RAFT_EVENT_APPLIED, .now_ms = cluster->now_ms, .index = node->applied};
+        const struct raft_event applied = {.type = RAFT_EVENT_APPLIED,
+                                           .now_ms = event.now_ms,
+                                           .boot_ms = event.boot_ms,
+                                           .index = node->applied};
         struct raft_outputs *extra = calloc(1, sizeof *extra);
         struct raft_outputs *kept = node->out;
         RK_ASSERT(extra != NULL);

@@ -119,6 +119,7 @@ struct cluster_options {
     uint32_t heartbeat_interval_ms; /* 0: 100 */
     uint32_t append_entries_max;    /* 0: 64 */
     uint32_t inflight_max;          /* 0: 16 */
+    uint32_t lease_ms;              /* 0: no leases */
     bool no_pre_vote;
     bool no_check_quorum;
     bool is_network_manual; /* messages wait for cluster_deliver() */
@@ -138,6 +139,7 @@ struct cluster {
     struct cluster_options options;
     struct rk_prng prng;
     uint64_t now_ms;
+    uint64_t asleep_ms; /* by so much the clock for leases is ahead of the other */
     uint32_t nodes_count;
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     bool is_cut[CLUSTER_NODES_MAX + 1][CLUSTER_NODES_MAX + 1]; /* [from][to] */

@@ -79,6 +79,7 @@ static struct raft_options options_of(struct cluster *cluster, raft_node_id id)
         .heartbeat_interval_ms = options->heartbeat_interval_ms,
         .append_entries_max = options->append_entries_max,
         .inflight_max = options->inflight_max,
+        .lease_ms = options->lease_ms,
         .pre_vote = !options->no_pre_vote,
         .check_quorum = !options->no_check_quorum,
     };
