@@ -20,7 +20,7 @@
 struct http_server;
 struct http_exchange;
 
-enum client_kind { CLIENT_WRITE = 1, CLIENT_READ, CLIENT_ADMIN };
+enum client_kind { CLIENT_WRITE = 1, CLIENT_READ, CLIENT_ADMIN, CLIENT_GIVE_UP };
 
 /* CLIENT_ADMIN: what the leader is asked for, and its answer, made here from `outcome` or relayed
  * from another node. */
@@ -42,6 +42,7 @@ struct client_wait {
     bool is_stale;     /* what this node has will do: no leader is asked, none is needed */
 
     /* The node's own. */
+    bool is_given_up;
     struct sm_watcher watcher;
     struct deadline deadline;
     struct client_request *previous; /* among those that need a leader */
@@ -52,8 +53,9 @@ struct client_request {
     enum client_kind kind;
     struct http_server *server; /* whose loop completes it */
     struct http_exchange *exchange;
-    struct client_admin *admin; /* CLIENT_ADMIN */
-    struct client_wait wait;    /* CLIENT_READ */
+    struct client_admin *admin;      /* CLIENT_ADMIN */
+    struct client_request *given_up; /* CLIENT_GIVE_UP: the read that shall wait no longer */
+    struct client_wait wait;         /* CLIENT_READ */
     struct rk_buf frame; /* CLIENT_WRITE: one unsealed frame; the node takes the bytes over */
 
     /* The answer. A write: RK_OK with `result`, or why not (api/error.h: which of them mean "not

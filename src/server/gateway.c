@@ -20,6 +20,8 @@ struct gateway_loop;
 struct call {
     struct client_request request; /* first: the completion is the call */
     struct api_call api;
+    struct client_request *give_up; /* submitted, too: the client went while it waited */
+    uint32_t completions_due;       /* of both */
     struct gateway_loop *loop;
     struct call *next; /* in the pool */
 };
@@ -66,6 +68,8 @@ static struct call *call_new(struct gateway_loop *loop)
         loop->pool_count--;
     }
     call->request = (struct client_request){0};
+    call->give_up = NULL;
+    call->completions_due = 0;
     call->loop = loop;
     return call;
 }
@@ -75,6 +79,7 @@ static void call_free(struct call *call)
     struct gateway_loop *loop = call->loop;
 
     api_end(&call->api);
+    rk_heap_free(call->give_up);
     rk_buf_done(&call->request.frame);
     if (call->request.admin != NULL) {
         rk_buf_done(&call->request.admin->body);
@@ -226,6 +231,7 @@ static void submit(struct call *call, struct http_exchange *exchange, enum clien
         rk_buf_init(&request->admin->body, RK_PEER_BODY_SIZE_MAX);
     }
     http_exchange_suspend(exchange);
+    call->completions_due++;
     if (node_submit(call->loop->gateway->node, request) != RK_OK) {
         request->status = RK_BUSY;
         http_server_complete(request->server, exchange, request);
@@ -250,6 +256,26 @@ static void submit_wait(struct call *call, struct http_exchange *exchange)
     wait->is_stale =
         call->api.consistency == API_STALE && node_has_caught_up(call->loop->gateway->node);
     submit(call, exchange, CLIENT_READ);
+    http_exchange_watch_hangup(exchange);
+}
+
+/* A client that closed only its own side is answered with what is there. */
+static void on_hangup(void *context, struct http_exchange *exchange)
+{
+    struct call *call = *http_exchange_user(exchange);
+    struct client_request *give_up = rk_heap_zalloc(1, sizeof(*give_up));
+
+    (void)context;
+    give_up->kind = CLIENT_GIVE_UP;
+    give_up->given_up = &call->request;
+    give_up->exchange = exchange;
+    give_up->server = call->request.server;
+    if (node_submit(call->loop->gateway->node, give_up) != RK_OK) {
+        rk_heap_free(give_up); /* it waits to its end, then */
+        return;
+    }
+    call->give_up = give_up;
+    call->completions_due++;
 }
 
 static void on_request(void *context, struct http_exchange *exchange,
@@ -292,8 +318,16 @@ static void on_request(void *context, struct http_exchange *exchange,
 
 static void on_complete(void *context, struct http_exchange *exchange, void *completion)
 {
+    struct call *call = *http_exchange_user(exchange);
+
     (void)context;
-    answer(completion, exchange);
+    (void)completion;
+    call->completions_due--;
+    if (call->completions_due > 0) {
+        http_exchange_suspend(exchange);
+        return;
+    }
+    answer(call, exchange);
 }
 
 static void on_end(void *context, struct http_exchange *exchange)
@@ -374,6 +408,7 @@ enum rk_status gateway_open(struct gateway *gateway, struct http_loops **ret, ch
             {
                 .on_request = on_request,
                 .on_complete = on_complete,
+                .on_hangup = on_hangup,
                 .on_end = on_end,
                 .on_refusal = api_seal_refusal,
                 .connections_max = gateway->options->max_connections,

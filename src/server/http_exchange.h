@@ -37,6 +37,7 @@ struct http_connection {
     struct http_shard *shard;
     struct http_exchange *exchange; /* NULL between requests */
     struct MHD_Connection *mhd;
+    bool is_hangup_watched;
 };
 
 struct http_exchange {

@@ -13,6 +13,7 @@
 #include "base/queue.h"
 #include "server/http_answer.h"
 #include "server/http_exchange.h"
+#include "server/http_hangups.h"
 #include "server/http_head.h"
 #include "server/http_reaper.h"
 #include "server/http_shards.h"
@@ -22,6 +23,7 @@ enum {
      * room for ordinary fields, and the head of the answer. */
     CONNECTION_MEMORY_SIZE = 24 * 1024,
     COMPLETIONS_PER_RUN_MAX = 256,
+    HANGUPS_PER_RUN_MAX = 64,
     TOO_LARGE_TEXT_SIZE = 128,
 };
 _Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 8 * 1024,
@@ -32,6 +34,7 @@ struct http_server {
     struct http_shards *shards;
     struct rk_queue *completions;
     struct http_reaper reaper;
+    struct http_hangups hangups;
     struct http_exchange_pool exchanges;
     uint64_t now_ms;
     bool is_draining;
@@ -82,6 +85,24 @@ void http_exchange_suspend(struct http_exchange *exchange)
     http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_SUSPENDED, server->now_ms);
     if (!exchange->is_resuming) {
         MHD_suspend_connection(connection->mhd);
+    }
+}
+
+void http_exchange_watch_hangup(struct http_exchange *exchange)
+{
+    struct http_connection *connection = exchange->connection;
+
+    RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED && !connection->is_hangup_watched);
+    RK_ASSERT(connection->server->options.on_hangup != NULL);
+    connection->is_hangup_watched = true;
+    http_hangups_add(&connection->server->hangups, connection->watch.socket, connection);
+}
+
+static void unwatch_hangup(struct http_connection *connection)
+{
+    if (connection->is_hangup_watched) {
+        connection->is_hangup_watched = false;
+        http_hangups_remove(&connection->server->hangups, connection->watch.socket);
     }
 }
 
@@ -456,7 +477,7 @@ static struct http_shards *shards_open(struct http_server *server)
         .start = daemon_start,
         .owner = server,
         .connections_max = server->options.connections_max,
-        .wake_fd = rk_queue_fd(server->completions),
+        .wake_fds = {rk_queue_fd(server->completions), server->hangups.epoll},
     };
 
     return http_shards_new(&options);
@@ -480,11 +501,15 @@ struct http_server *http_server_new(const struct http_server_options *options)
     RK_ASSERT(options->on_request != NULL && options->connections_max > 0);
     RK_ASSERT(options->body_size_max <= options->body_size_swallowed);
     server->options = *options;
-    /* Each connection has one exchange at most, so this queue is never full. */
-    server->completions = rk_queue_new(options->connections_max, sizeof(struct http_completion));
+    /* Each connection has one exchange at most, and that is owed two completions at most (a wait
+     * that is given up), so this queue is never full. */
+    server->completions =
+        rk_queue_new(2 * options->connections_max, sizeof(struct http_completion));
     http_exchange_pool_init(&server->exchanges, options->body_size_max);
     http_reaper_init(&server->reaper, &timeouts);
-    server->shards = shards_open(server);
+    if (http_hangups_open(&server->hangups) == RK_OK) {
+        server->shards = shards_open(server);
+    }
     if (server->shards == NULL) {
         http_server_free(server);
         return NULL;
@@ -500,6 +525,7 @@ void http_server_free(struct http_server *server)
     RK_ASSERT(server->counts.suspended == 0);
     http_shards_free(server->shards);
     RK_ASSERT(server->counts.connections == 0);
+    http_hangups_close(&server->hangups);
     http_exchange_pool_done(&server->exchanges);
     rk_queue_free(server->completions);
     rk_heap_free(server);
@@ -560,6 +586,7 @@ static void complete_one(struct http_server *server, const struct http_completio
 
     RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED);
     RK_ASSERT(exchange->connection->server == server);
+    unwatch_hangup(exchange->connection);
     exchange->state = EXCHANGE_HANDED;
     exchange->is_resuming = true;
     server->counts.suspended--;
@@ -600,12 +627,24 @@ static void reap(struct http_server *server)
     }
 }
 
+static void hear_hangups(struct http_server *server)
+{
+    void *tags[HANGUPS_PER_RUN_MAX];
+    const uint32_t count = http_hangups_next(&server->hangups, tags, HANGUPS_PER_RUN_MAX);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct http_connection *connection = tags[i];
+        server->options.on_hangup(server->options.context, connection->exchange);
+    }
+}
+
 void http_server_run(struct http_server *server, uint64_t now_ms)
 {
     server->now_ms = now_ms > server->now_ms ? now_ms : server->now_ms;
     if (rk_queue_count(server->completions) > 0) {
         (void)completions_take(server);
     }
+    hear_hangups(server);
     reap(server);
     http_shards_run(server->shards);
 }
@@ -634,6 +673,7 @@ static void abandon_one(struct http_server *server, struct http_watch *watch)
 {
     struct http_connection *connection = (struct http_connection *)watch;
 
+    unwatch_hangup(connection);
     connection->exchange->state = EXCHANGE_CUT_OFF;
     server->counts.suspended--;
     http_reaper_enter(&server->reaper, watch, HTTP_PHASE_NONE, server->now_ms);

@@ -33,6 +33,10 @@ struct http_server_options {
     /* A suspended exchange that http_server_complete() named: answer it now, or suspend it again
      * (one more http_server_complete() must then follow). */
     void (*on_complete)(void *context, struct http_exchange *exchange, void *completion);
+    /* The peer of a suspended exchange, for which http_exchange_watch_hangup() asked, has closed its
+     * side or is gone. The exchange is suspended still, its http_server_complete() owed. NULL: never
+     * asked for. */
+    void (*on_hangup)(void *context, struct http_exchange *exchange);
     /* An exchange that on_request saw is over, answered or not: free what its user pointer points
      * to. Never called while the exchange is suspended. */
     void (*on_end)(void *context, struct http_exchange *exchange);
@@ -84,6 +88,9 @@ void http_exchange_respond(struct http_exchange *exchange, struct http_response 
 /* The answer comes later: exactly one http_server_complete() must follow. Suspend before handing
  * the request on to another thread. */
 void http_exchange_suspend(struct http_exchange *exchange);
+
+/* Of a suspended exchange, until it is completed: tells on_hangup once if the peer goes. */
+void http_exchange_watch_hangup(struct http_exchange *exchange);
 
 /* From any thread: on_complete(exchange, completion) will run on the server's loop. */
 void http_server_complete(struct http_server *server, struct http_exchange *exchange,

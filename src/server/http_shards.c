@@ -12,7 +12,7 @@ enum { EVENTS_PER_RUN_MAX = 64 };
 
 struct http_shards {
     struct http_shards_options options;
-    int epoll; /* over every daemon's own, and wake_fd */
+    int epoll; /* over every daemon's own, and wake_fds */
     struct http_shard *awake;
     uint32_t count;
     uint32_t count_max;
@@ -65,8 +65,8 @@ struct http_shards *http_shards_new(const struct http_shards_options *options)
     shards->options = *options;
     shards->count_max = count_max;
     shards->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (shards->epoll < 0 || !watch_readable(shards, options->wake_fd, NULL) ||
-        shard_open(shards) == NULL) {
+    if (shards->epoll < 0 || !watch_readable(shards, options->wake_fds[0], NULL) ||
+        !watch_readable(shards, options->wake_fds[1], NULL) || shard_open(shards) == NULL) {
         http_shards_free(shards);
         return NULL;
     }

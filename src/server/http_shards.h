@@ -36,7 +36,7 @@ struct http_shards_options {
     struct MHD_Daemon *(*start)(struct http_shard *shard, uint32_t connections_max);
     void *owner;
     uint32_t connections_max;
-    int wake_fd; /* makes http_shards_fd() readable too */
+    int wake_fds[2]; /* they make http_shards_fd() readable too */
 };
 
 struct http_shards;

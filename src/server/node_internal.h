@@ -348,6 +348,8 @@ void node_watch_open(struct node *node);
 void node_watch_close(struct node *node); /* nobody waits any more (asserted) */
 /* A read that is as fresh as was asked for: answered now, or when what it reads has changed. */
 void node_watch_begin(struct node *node, struct client_request *request);
+/* The client of request->given_up has gone: both come back, in any order. */
+void node_watch_give_up(struct node *node, struct client_request *request);
 void node_watch_published(struct node *node, const struct sm_root *root);
 void node_watch_turn(struct node *node);
 uint64_t node_watch_deadline_ms(const struct node *node);

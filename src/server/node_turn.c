@@ -68,7 +68,9 @@ static void take_requests(struct node *node)
     for (uint32_t i = 0; i < count; i++) {
         struct client_request *request = requests[i];
         request->give_up_ms = give_up_ms;
-        if (request->kind == CLIENT_ADMIN) {
+        if (request->kind == CLIENT_GIVE_UP) {
+            node_watch_give_up(node, request);
+        } else if (request->kind == CLIENT_ADMIN) {
             client_list_push(&node->admins, request);
         } else if (request->kind == CLIENT_READ && request->wait.is_stale) {
             node_watch_begin(node, request);

@@ -86,7 +86,7 @@ void node_watch_begin(struct node *node, struct client_request *request)
 {
     struct client_wait *wait = &request->wait;
 
-    if (wait->topic.kind == SM_TOPIC_NONE ||
+    if (wait->topic.kind == SM_TOPIC_NONE || wait->is_given_up ||
         !sm_watch_add(node->waits.set, &wait->topic, wait->after, &wait->watcher)) {
         node_complete(node, request, RK_OK);
         return;
@@ -95,6 +95,18 @@ void node_watch_begin(struct node *node, struct client_request *request)
     if (!wait->is_stale) {
         link_strict(&node->waits, request);
     }
+}
+
+/* It may still be on its way to its wait. */
+void node_watch_give_up(struct node *node, struct client_request *request)
+{
+    struct client_wait *wait = &request->given_up->wait;
+
+    wait->is_given_up = true;
+    if (wait->deadline.place != 0) {
+        wait_end(node, request->given_up, RK_OK);
+    }
+    node_complete(node, request, RK_OK);
 }
 
 void node_watch_published(struct node *node, const struct sm_root *root)

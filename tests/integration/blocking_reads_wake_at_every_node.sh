@@ -1,6 +1,6 @@
 #!/bin/bash
 # Blocking reads (contract 1.7 and its cases 21 to 28) at each of three nodes; they outlive the loss
-# of the leader and wake under the next one, and a node that stops answers them all.
+# of the leader and wake under the next one, who goes is forgotten, and a node that stops answers all.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 BLOCKING=$(dirname "$0")/blocking.py
@@ -44,6 +44,18 @@ answer_read "$WORK/waited"
 [ "$ANSWER_STATUS" = 200 ] || fail "after the election: status $ANSWER_STATUS"
 [ "$ANSWER_INDEX" -gt "$index" ] || fail "after the election: index $ANSWER_INDEX, was $index"
 note "woken after $ANSWER_MS ms, an election among them"
+
+# Who goes is forgotten long before the wait is over.
+# shellcheck disable=SC2317 # wait_for calls it
+holds_nobody() {
+    [ -z "$(ss -Htn state established state close-wait "( sport = :${CLIENT[$1]##*:} )")" ]
+}
+
+wait_start "$FOLLOWER" "$ANSWER_INDEX" "$WORK/gone"
+wait_for 10 "the question" is_asked "$FOLLOWER"
+kill -KILL "$WAITER"
+wait "$WAITER" 2>/dev/null
+wait_for 10 "the node to forget who went" holds_nobody "$FOLLOWER"
 
 # A node that is asked to stop answers those who wait with what is there.
 index=$ANSWER_INDEX

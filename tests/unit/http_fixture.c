@@ -100,6 +100,14 @@ static void on_request(void *context, struct http_exchange *exchange,
     }
 }
 
+static void on_hangup(void *context, struct http_exchange *exchange)
+{
+    struct fixture *fixture = context;
+
+    ck_assert_ptr_eq(exchange, fixture->suspended);
+    fixture->hangups_count++;
+}
+
 static void on_complete(void *context, struct http_exchange *exchange, void *completion)
 {
     struct fixture *fixture = context;
@@ -125,6 +133,7 @@ void fixture_init(struct fixture *fixture)
 {
     *fixture = (struct fixture){.options = {.on_request = on_request,
                                             .on_complete = on_complete,
+                                            .on_hangup = on_hangup,
                                             .on_end = on_end,
                                             .context = fixture,
                                             .connections_max = 64,

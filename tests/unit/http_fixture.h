@@ -37,6 +37,7 @@ struct fixture {
     bool suspends_again;             /* on_complete suspends once more */
     uint32_t requests_count;         /* on_request calls */
     uint32_t ends_count;             /* on_end calls */
+    uint32_t hangups_count;          /* on_hangup calls */
     struct http_exchange *suspended; /* the last one */
     uint32_t streams_closed_count;
 };

@@ -77,6 +77,39 @@ START_TEST(client_that_went_while_suspended_is_noticed_when_completed)
 }
 END_TEST
 
+static bool has_heard_a_hangup(struct fixture *f)
+{
+    return f->hangups_count > 0;
+}
+
+/* Else who gives up a long wait would hold its place to the end of it (pitfall 138). */
+START_TEST(client_that_goes_while_it_is_watched_is_heard_of_once)
+{
+    suspend_one();
+    http_exchange_watch_hangup(fixture.suspended);
+    fixture_turn(&fixture);
+    ck_assert_uint_eq(fixture.hangups_count, 0);
+    hang_up();
+    await_true(&fixture, has_heard_a_hangup);
+    fixture_turn(&fixture);
+    ck_assert_uint_eq(fixture.hangups_count, 1);
+    (void)complete_suspended(&fixture);
+    await_true(&fixture, has_no_connection);
+}
+END_TEST
+
+START_TEST(completed_exchange_is_watched_no_longer)
+{
+    suspend_one();
+    http_exchange_watch_hangup(fixture.suspended);
+    (void)complete_suspended(&fixture);
+    await_text(&fixture, client, "PUT /later 2 hi.\n");
+    hang_up();
+    await_true(&fixture, has_no_connection);
+    ck_assert_uint_eq(fixture.hangups_count, 0);
+}
+END_TEST
+
 START_TEST(abandoning_closes_what_is_suspended)
 {
     suspend_one();
@@ -108,6 +141,8 @@ int main(void)
     tcase_add_test(tcase, suspended_exchange_is_not_reaped);
     tcase_add_test(tcase, pipelined_request_waits_for_the_suspended_one);
     tcase_add_test(tcase, client_that_went_while_suspended_is_noticed_when_completed);
+    tcase_add_test(tcase, client_that_goes_while_it_is_watched_is_heard_of_once);
+    tcase_add_test(tcase, completed_exchange_is_watched_no_longer);
     tcase_add_test(tcase, abandoning_closes_what_is_suspended);
     tcase_add_test_raise_signal(tcase, completing_what_is_not_suspended_aborts, SIGABRT);
     return run_suite("http_suspend", tcase);

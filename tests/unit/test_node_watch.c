@@ -184,6 +184,45 @@ START_TEST(stale_wait_needs_no_leader)
 }
 END_TEST
 
+/* Two come back: the read, and the word that it shall wait no more. */
+static void give_up(struct client_request *request)
+{
+    static struct client_request word;
+
+    exchanges[1] = (struct http_exchange){.answers = 0};
+    word = (struct client_request){
+        .kind = CLIENT_GIVE_UP, .exchange = &exchanges[1], .given_up = request};
+    node_watch_give_up(fixture.node, &word);
+    node_flush_done(fixture.node);
+}
+
+START_TEST(wait_of_a_client_that_went_ends)
+{
+    give_up(wait_begin(0, "k", 1000, false));
+    ck_assert_uint_eq(exchanges[0].answers, 1);
+    ck_assert_uint_eq(exchanges[1].answers, 1);
+}
+END_TEST
+
+/* The word overtakes the read, which waits for its read index still. */
+START_TEST(wait_of_a_client_that_went_before_it_began_never_begins)
+{
+    requests[0] = (struct client_request){
+        .kind = CLIENT_READ,
+        .exchange = &exchanges[0],
+        .wait = {.topic = {.kind = SM_TOPIC_KEY, .key = bytes_of("k")},
+                 .after = fixture.node->last_applied,
+                 .until_ms = fixture.now_ms + 1000},
+    };
+    give_up(&requests[0]);
+    ck_assert_uint_eq(exchanges[0].answers, 0);
+    ck_assert_uint_eq(exchanges[1].answers, 1);
+    node_watch_begin(fixture.node, &requests[0]);
+    node_flush_done(fixture.node);
+    ck_assert_uint_eq(exchanges[0].answers, 1);
+}
+END_TEST
+
 static uint32_t answered_count(void)
 {
     uint32_t count = 0;
@@ -237,6 +276,8 @@ int main(void)
     tcase_add_test(tcase, wait_outlives_a_change_of_the_leader);
     tcase_add_test(tcase, wait_without_a_leader_ends_as_any_request_does);
     tcase_add_test(tcase, stale_wait_needs_no_leader);
+    tcase_add_test(tcase, wait_of_a_client_that_went_ends);
+    tcase_add_test(tcase, wait_of_a_client_that_went_before_it_began_never_begins);
     tcase_add_test(tcase, crowd_is_woken_over_several_turns);
     tcase_add_test(tcase, stop_answers_every_wait_with_what_is_there);
     return run_suite("node_watch", tcase);
