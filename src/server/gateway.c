@@ -136,12 +136,11 @@ static void hold_stream(struct gateway_loop *loop, uint32_t slot, struct http_re
     response->stream = &held->stream;
 }
 
-static void finish_read(struct call *call, struct http_response *response)
+static void finish_read_from(struct call *call, uint32_t slot, const struct sm_root *root,
+                             struct http_response *response)
 {
     struct gateway_loop *loop = call->loop;
     struct root_board *board = loop->gateway->board;
-    const uint32_t slot = slot_choose(loop);
-    const struct sm_root *root = root_acquire(board, loop->slots_first + slot);
     bool streams = false;
 
     api_finish_read(&call->api, root, &loop->view, response, &streams);
@@ -155,6 +154,49 @@ static void finish_read(struct call *call, struct http_response *response)
         api_fail_read(&call->api, RK_BUSY, &loop->view, response);
     }
     root_release(board, loop->slots_first + slot);
+}
+
+static void finish_read(struct call *call, struct http_response *response)
+{
+    struct gateway_loop *loop = call->loop;
+    const uint32_t slot = slot_choose(loop);
+
+    finish_read_from(call, slot, root_acquire(loop->gateway->board, loop->slots_first + slot),
+                     response);
+}
+
+/* First the root, then the question whether it may be answered (pitfall 107). */
+static bool finish_leased_read(struct call *call, struct http_response *response)
+{
+    struct gateway_loop *loop = call->loop;
+    struct root_board *board = loop->gateway->board;
+    const uint32_t slot = slot_choose(loop);
+    const struct sm_root *root = root_acquire(board, loop->slots_first + slot);
+
+    if (!node_lease_holds(loop->gateway->node, root->last_applied)) {
+        root_release(board, loop->slots_first + slot);
+        return false;
+    }
+    finish_read_from(call, slot, root, response);
+    return true;
+}
+
+/* Without the node's help, where no promise or a lease allows it. */
+static bool finish_read_at_once(struct call *call, struct http_response *response)
+{
+    switch (call->api.consistency) {
+    case API_CONSISTENT:
+        return false;
+    case API_DEFAULT:
+        return call->loop->gateway->options->lease_reads && finish_leased_read(call, response);
+    case API_STALE:
+        break;
+    }
+    if (!node_has_caught_up(call->loop->gateway->node)) {
+        return false;
+    }
+    finish_read(call, response);
+    return true;
 }
 
 /* -- the handler -- */
@@ -305,8 +347,7 @@ static void on_request(void *context, struct http_exchange *exchange,
             submit_wait(call, exchange);
             return;
         }
-        if (call->api.consistency == API_STALE && node_has_caught_up(loop->gateway->node)) {
-            finish_read(call, &response);
+        if (finish_read_at_once(call, &response)) {
             http_exchange_respond(exchange, &response);
             return;
         }

@@ -54,6 +54,10 @@ void node_view_refresh(struct node *node, struct node_view *view, uint64_t *vers
  * that its state is that of no moment in the cluster's life: it is not even stale. */
 bool node_has_caught_up(const struct node *node);
 
+/* With default-read = lease: whether what was read from a root that has applied `last_applied` is
+ * linearizable as it is; asked after the reading (server/lease.h). */
+bool node_lease_holds(const struct node *node, raft_index last_applied);
+
 /* A whole view, with readiness and health as of now. */
 void node_view_copy(struct node *node, struct node_view *view);
 

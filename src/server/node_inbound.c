@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/frame.h"
 #include "base/heap.h"
 #include "base/log.h"
@@ -201,6 +202,8 @@ static struct block *keep_body(struct rk_bytes body)
     return block_take(&copy);
 }
 
+/* The time is read again, since what the core counts a promise to the leader from may not be before
+ * the message came; a lease relies on that. */
 static void step_received(struct node *node, struct http_exchange *exchange)
 {
     struct raft_message *message = &node->decoded->message;
@@ -210,6 +213,7 @@ static void step_received(struct node *node, struct http_exchange *exchange)
         node_refuse(node, exchange, 400, "a configuration entry cannot be read");
         return;
     }
+    node->now_ms = rk_monotonic_ms();
     const struct raft_event event = {
         .type = RAFT_EVENT_RECEIVED,
         .now_ms = node->now_ms,

@@ -14,6 +14,7 @@
 #include "raft/raft.h"
 #include "server/disk_thread.h"
 #include "server/http_server.h"
+#include "server/lease.h"
 #include "server/member_change.h"
 #include "server/node.h"
 #include "server/outbox.h"
@@ -208,6 +209,7 @@ struct node {
     struct block *received; /* holds the frames of the append being stepped */
     struct cluster_time time;
     uint64_t now_ms;
+    struct lease lease; /* any thread looks */
 
     /* state machine */
     struct sm *sm;

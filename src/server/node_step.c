@@ -1,6 +1,7 @@
 /* node_step.c -- one event through the core, and its outputs performed in field order. There is
  * no second place that does this. */
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/frame.h"
 #include "base/heap.h"
 #include "base/log.h"
@@ -221,12 +222,16 @@ static void role_changed(struct node *node, const struct raft_view *before)
 enum rk_status node_step(struct node *node, const struct raft_event *event)
 {
     const struct raft_view before = node->view;
-    const enum rk_status status = raft_step(node->raft, event, node->outputs);
+    struct raft_event timed = *event;
+
+    timed.boot_ms = rk_boottime_ms();
+    const enum rk_status status = raft_step(node->raft, &timed, node->outputs);
     const bool is_own =
         event->type != RAFT_EVENT_RECEIVED || event->message->type != RAFT_APPEND_REQUEST;
 
     RK_ASSERT_DEEP((raft_check(node->raft), true));
     node->view = raft_view(node->raft);
+    lease_publish(&node->lease, node->view.lease_end_ms, node->view.commit_index);
     if (node->outputs->write_number != 0) {
         perform_write(node, is_own);
     }
@@ -272,10 +277,14 @@ void node_restart_core(struct node *node, const struct raft_restored *restored)
         .inflight_max = node->options->max_inflight,
         .pre_vote = true,
         .check_quorum = true,
+        .lease_ms = node->options->lease_reads ? lease_length_ms(node->options->election_timeout_ms,
+                                                                 node->options->lease_drift_percent)
+                                               : 0,
         .recover_to = node->recover_to,
     };
 
     node->raft = raft_init(node->raft, raft_size(), &options, restored, node->now_ms);
     node->view = raft_view(node->raft);
+    lease_publish(&node->lease, 0, node->view.commit_index);
     node->is_view_stale = true;
 }

@@ -248,6 +248,11 @@ void node_view_copy(struct node *node, struct node_view *view)
     judge_alive(node, view, now_ms);
 }
 
+bool node_lease_holds(const struct node *node, raft_index last_applied)
+{
+    return lease_holds(&node->lease, last_applied);
+}
+
 bool node_has_caught_up(const struct node *node)
 {
     return atomic_load(&node->numbers.has_caught_up);

@@ -5,7 +5,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-cluster_new 3
+cluster_new 3 "${DEPOSED_FLAGS[@]}"
 cluster_start
 readers=4
 news=0

@@ -25,6 +25,11 @@ uint64_t rk_monotonic_us(void)
     return fixture.now_ms * 1000;
 }
 
+uint64_t rk_boottime_ms(void)
+{
+    return fixture.now_ms;
+}
+
 uint64_t rk_wall_ms(void)
 {
     return 1;

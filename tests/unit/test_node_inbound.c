@@ -80,6 +80,23 @@ START_TEST(vote_is_answered_only_when_it_is_durable)
 }
 END_TEST
 
+/* 103: a turn may have begun long before the heartbeat came; what this node promises the leader
+ * counts from when it came. */
+START_TEST(heartbeat_counts_from_when_it_came)
+{
+    struct http_exchange exchange;
+    const struct raft_message message = {.type = RAFT_HEARTBEAT_REQUEST, .term = 7};
+
+    fixture_form();
+    fixture.now_ms += 150;
+    fixture_receive(&exchange, "n2", &message);
+
+    ck_assert_uint_eq(fixture.node->view.leader_contact_ms, fixture.now_ms);
+    fixture_persist();
+    fixture_exchange_done(&exchange);
+}
+END_TEST
+
 /* -- appends that overtook the one before -- */
 
 static void receive_append(struct http_exchange *exchange, raft_index previous)
@@ -274,6 +291,7 @@ int main(void)
     tcase_add_test(tcase, timeout_now_is_answered);
     tcase_add_test(tcase, message_with_the_own_id_is_refused_and_answered);
     tcase_add_test(tcase, term_at_the_end_of_what_the_wire_holds_is_refused);
+    tcase_add_test(tcase, heartbeat_counts_from_when_it_came);
     tcase_add_test(tcase, vote_is_answered_only_when_it_is_durable);
     tcase_add_test(tcase, early_append_does_not_wait_longer_because_it_is_looked_at);
     tcase_add_test(tcase, newer_append_than_the_log_is_held_once_not_decoded_again);

@@ -193,6 +193,27 @@ START_TEST(stop_ends_every_read)
 }
 END_TEST
 
+/* 6.4.1: no lease unless asked for; then from the first confirmed round on, as far as the clock of
+ * boot goes and as this node has applied. */
+START_TEST(lease_is_published_when_it_is_asked_for)
+{
+    fixture_lead();
+    confirm_round(round_sent());
+    ck_assert(!node_lease_holds(fixture.node, UINT64_MAX));
+
+    fixture_close();
+    fixture_open();
+    fixture.options.lease_reads = true;
+    fixture.options.lease_drift_percent = 1;
+    fixture_lead();
+    confirm_round(round_sent());
+    ck_assert(node_lease_holds(fixture.node, fixture.node->view.commit_index));
+    ck_assert(!node_lease_holds(fixture.node, fixture.node->view.commit_index - 1));
+    fixture.now_ms += fixture.options.election_timeout_ms;
+    ck_assert(!node_lease_holds(fixture.node, UINT64_MAX));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("node_reads");
@@ -206,5 +227,6 @@ int main(void)
     tcase_add_test(tcase, unconfirmed_read_is_asked_again_when_leadership_is_lost);
     tcase_add_test(tcase, lost_question_to_the_leader_is_asked_again);
     tcase_add_test(tcase, stop_ends_every_read);
+    tcase_add_test(tcase, lease_is_published_when_it_is_asked_for);
     return run_suite("node_reads", tcase);
 }

@@ -105,6 +105,7 @@ START_TEST(defaults_are_those_of_the_design)
     ck_assert_uint_eq(options.max_pending_writes, 8192);
     ck_assert(!options.log_store_memory);
     ck_assert(!options.lease_reads);
+    ck_assert_uint_eq(options.lease_drift_percent, 1);
     ck_assert(!options.dev);
     ck_assert_int_eq(options.log_level, RK_LOG_INFO);
     ck_assert_int_eq(options.log_format, RK_LOG_LOGFMT);
@@ -432,8 +433,8 @@ END_TEST
 
 /* A setting that would have no effect is refused, not swallowed. */
 static const char *const unsupported[] = {
-    "--lease-drift=2%", "--snapshot-rate=1MiB",    "--snapshot-entries=5", "--trailing-entries=5",
-    "--max-txn-ops=5",  "--idempotency-window=1m", "--session-ttl-min=1s", "--default-read=lease",
+    "--snapshot-rate=1MiB", "--snapshot-entries=5",    "--trailing-entries=5",
+    "--max-txn-ops=5",      "--idempotency-window=1m", "--session-ttl-min=1s",
 };
 
 START_TEST(key_of_a_later_version_is_refused)
@@ -448,11 +449,19 @@ START_TEST(key_of_a_later_version_is_refused)
 }
 END_TEST
 
+START_TEST(leases_are_asked_for)
+{
+    ck_assert_int_eq(LOAD_NAMED("--default-read=lease", "--lease-drift=5%"), RK_OK);
+    ck_assert(options.lease_reads);
+    ck_assert_uint_eq(options.lease_drift_percent, 5);
+}
+END_TEST
+
 START_TEST(key_of_a_later_version_takes_its_default_in_any_unit)
 {
-    ck_assert_int_eq(LOAD_NAMED("--snapshot-rate=65536KiB", "--idempotency-window=600s",
-                                "--default-read=readindex", "--lease-drift=1%"),
-                     RK_OK);
+    ck_assert_int_eq(
+        LOAD_NAMED("--snapshot-rate=65536KiB", "--idempotency-window=600s", "--max-txn-ops=1024"),
+        RK_OK);
 }
 END_TEST
 
@@ -636,6 +645,7 @@ static void accepting_tests_add(TCase *tcase)
     tcase_add_test(tcase, flag_wins_over_environment_and_file);
     tcase_add_test(tcase, environment_names_the_file);
     tcase_add_test(tcase, empty_variable_counts_as_not_set);
+    tcase_add_test(tcase, leases_are_asked_for);
     tcase_add_test(tcase, key_of_a_later_version_takes_its_default_in_any_unit);
     tcase_add_test(tcase, dev_makes_an_empty_private_directory);
     tcase_add_test(tcase, dev_directory_goes_with_all_in_it);
