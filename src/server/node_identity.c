@@ -475,6 +475,17 @@ static void cluster_seen(struct node *node, const struct wire_identity *identity
     }
 }
 
+/* It stopped with a term and no entry and took up forming again, but the term is of a cluster that
+ * has it under another id, in somebody's place. */
+static void give_up_forming(struct node *node, const struct wire_identity *identity)
+{
+    if (node->standing == STANDING_FORMING && node->view.last.index == 0 && node->kept != NULL &&
+        identity->asked_is_member && identity->asked_id != node->id) {
+        node->kept->config = (struct raft_config){0}; /* initial-cluster's: not this cluster's */
+        set_standing(node, STANDING_ASKING, "forming_given_up");
+    }
+}
+
 /* An old directory, and the others are of another cluster: somebody mixed up directories. */
 static void foreign_seen(struct node *node, struct cluster_id theirs)
 {
@@ -505,6 +516,7 @@ static void identity_heard(struct node *node, struct peer *peer,
         return;
     }
     if (cluster_id_is_set(theirs)) {
+        give_up_forming(node, identity);
         if (node->standing == STANDING_MEMBER && node->is_firm) {
             foreign_seen(node, theirs);
         } else if (node->standing != STANDING_FORMING) {
@@ -641,7 +653,7 @@ static const char *directory_refusal(const struct node *node, const struct membe
     }
     /* An id that this initial-cluster gives was given when this cluster was made, however its
      * members have changed since. */
-    if (self->id != initial_id(node->formation, node->options->node_id) &&
+    if (!is_joining(node) && self->id != initial_id(node->formation, node->options->node_id) &&
         !knows_initial_cluster(node)) {
         return "none of the other members in initial-cluster is in its configuration";
     }
@@ -672,7 +684,7 @@ enum rk_status node_identity_start(struct node *node, const char **reason)
             node->seen_cluster = node->membership.cluster;
             standing_from_membership(node);
         }
-    } else if (node->view.hard_state.term > 0) {
+    } else if (node->view.hard_state.term > 0 && !is_joining(node)) {
         node->standing = STANDING_FORMING; /* it took part before it stopped */
     }
     node_set_peers(node);

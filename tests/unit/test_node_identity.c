@@ -1,6 +1,7 @@
 /* Forming a cluster and claiming a place in one (design: identity), seen from one node. */
 #include "node_fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "support/run.h"
@@ -157,6 +158,62 @@ static void lead_without_commit(void)
 }
 
 /* Others may come out with another cluster: its name would make them deaf to the truth. */
+static void start_again_in_term(raft_term term)
+{
+    const char *reason = NULL;
+
+    fixture.node->view.hard_state.term = term;
+    ck_assert_int_eq(node_identity_start(fixture.node, &reason), RK_OK);
+}
+
+/* Pitfall 94: the term is all that the leader's first message has left on its disk. */
+START_TEST(joining_node_with_a_term_and_no_log_forms_no_cluster)
+{
+    fixture.options.initial_cluster_count = 1;
+    (void)snprintf(fixture.options.join, sizeof(fixture.options.join), "127.0.0.1:8302");
+    start_again_in_term(5);
+    ck_assert_int_eq(fixture.node->standing, STANDING_ASKING);
+}
+END_TEST
+
+START_TEST(joining_node_does_not_care_who_is_left_of_initial_cluster)
+{
+    const struct member self = {.id = 77,
+                                .name = "n1",
+                                .peer_address = "127.0.0.1:8301",
+                                .incarnation = fixture.node->incarnation,
+                                .is_voter = true};
+
+    (void)snprintf(fixture.options.join, sizeof(fixture.options.join), "127.0.0.1:8309");
+    fixture.node->membership = (struct membership){.election_timeout_ms = 400};
+    ck_assert_int_eq(membership_add(&fixture.node->membership, &self), RK_OK);
+    start_again_in_term(5);
+    ck_assert_int_eq(fixture.node->standing, STANDING_MEMBER);
+}
+END_TEST
+
+/* It was wiped, and replaced under its own name; it stopped after the first message of its leader
+ * and before the first entry. */
+START_TEST(replaced_node_with_a_term_and_no_log_takes_its_new_id)
+{
+    struct wire_identity identity = member_identity("n2", 0);
+    struct raft_restored kept = {.hard_state = {.term = 5}};
+
+    start_again_in_term(5);
+    ck_assert_int_eq(fixture.node->standing, STANDING_FORMING);
+    node_identity_initial_config(fixture.node, &kept.config);
+    node_restart_core(fixture.node, &kept);
+    fixture.node->kept = &kept;
+    identity.asked_id = 77;
+    node_identity_turn(fixture.node);
+    answer("n2", &identity);
+    fixture.node->kept = NULL;
+    ck_assert_int_eq(fixture.node->standing, STANDING_CLAIMING);
+    ck_assert_uint_eq(fixture.node->id, 77);
+    ck_assert_uint_eq(kept.config.voters_count, 0);
+}
+END_TEST
+
 START_TEST(uncommitted_cluster_id_is_not_said_aloud)
 {
     lead_without_commit();
@@ -285,6 +342,9 @@ int main(void)
     tcase_add_test(tcase, name_that_the_cluster_knows_with_another_disk_is_refused);
     tcase_add_test(tcase, name_that_the_cluster_does_not_know_is_refused);
     tcase_add_test(tcase, name_that_the_cluster_waits_for_claims_its_place);
+    tcase_add_test(tcase, joining_node_with_a_term_and_no_log_forms_no_cluster);
+    tcase_add_test(tcase, joining_node_does_not_care_who_is_left_of_initial_cluster);
+    tcase_add_test(tcase, replaced_node_with_a_term_and_no_log_takes_its_new_id);
     tcase_add_test(tcase, uncommitted_cluster_id_is_not_said_aloud);
     tcase_add_test(tcase, uncommitted_first_entry_gives_way_to_the_cluster_of_the_others);
     tcase_add_test(tcase, truncated_claim_is_made_again);
