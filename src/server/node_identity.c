@@ -352,14 +352,18 @@ uint64_t node_identity_deadline_ms(const struct node *node)
 
 void node_identity_turn(struct node *node)
 {
+    const bool is_lost = node_removed_asks(node);
+    if (is_lost && node->identity_due_ms == UINT64_MAX) {
+        node->identity_due_ms = node->now_ms;
+    }
     if (node->now_ms < node->identity_due_ms) {
         return;
     }
     judge_round(node);
     ask_round(node);
-    node->identity_due_ms = node->standing == STANDING_MEMBER && node->is_firm
-                                ? UINT64_MAX
-                                : node->now_ms + NODE_IDENTITY_MS;
+    const bool is_over = node->standing == STANDING_MEMBER && node->is_firm && !is_lost;
+    node->identity_due_ms =
+        is_over ? UINT64_MAX : node->now_ms + (is_lost ? NODE_LOST_MS : NODE_IDENTITY_MS);
 }
 
 /* -- what the others say -- */
@@ -513,6 +517,10 @@ static void identity_heard(struct node *node, struct peer *peer,
     node->identity_answers++;
     if (identity->envelope.election_timeout_ms != node->options->election_timeout_ms) {
         report_once(peer, "election_timeout_differs");
+        return;
+    }
+    if (node_removed_asks(node)) {
+        node_removed_heard(node, identity);
         return;
     }
     if (cluster_id_is_set(theirs)) {

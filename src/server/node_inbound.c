@@ -130,6 +130,7 @@ static const char *cluster_refusal(struct node *node, const struct wire_envelope
                    : "the sender is of another cluster, or of none yet";
     case STANDING_ASKING:
     case STANDING_REFUSED:
+    case STANDING_REMOVED:
         return "this node is not a member of the cluster (yet)";
     }
     return NULL;

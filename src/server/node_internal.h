@@ -33,6 +33,7 @@ enum {
     NODE_PEER_BYTES_MAX = 8 << 20,          /* of appends under way to one peer */
     NODE_SERVERS_MAX = 64,                  /* HTTP loops that complete requests */
     NODE_IDENTITY_MS = 200,                 /* between two rounds of asking who is there */
+    NODE_LOST_MS = 1000,                    /* the same, for a member that no leader talks to */
     NODE_DISK_JOBS_MAX = DISK_JOBS_MAX / 4, /* with more under way nothing is proposed */
     NODE_SPACE_MS = 200,                    /* between two looks at the free space */
     NODE_APPLY_TURN_US = 5000,              /* a turn applies no longer than this */
@@ -52,6 +53,7 @@ enum standing {
     STANDING_FORMING,  /* all that answer are as new: electing who makes the first entry */
     STANDING_CLAIMING, /* a cluster is there and waits for this name: asking to be written down */
     STANDING_REFUSED,  /* a cluster is there and this directory is not what it knows: waits */
+    STANDING_REMOVED,  /* was a member, and a leader says that it is none any more */
 };
 
 /* One outgoing HTTP request under way; the link's cookie points to it. */
@@ -190,6 +192,7 @@ struct node {
     struct raft_restored *kept;      /* as restored, while the id is not certain; else NULL */
     char refused_reason[192];
     uint64_t identity_due_ms;
+    uint64_t core_since_ms; /* when the core was made */
     uint32_t identity_rounds;
     uint32_t identity_answers; /* of this round */
     uint32_t identity_fresh;
@@ -405,6 +408,10 @@ const char *node_envelope_refusal(struct node *node, const struct wire_envelope 
 /* The same for a whole message: a term that one more election would carry past what the wire holds
  * is refused before the core sees it. */
 const char *node_message_refusal(struct node *node, const struct wire_message *decoded);
+
+/* node_removed.c: who was a member and is none any more. */
+bool node_removed_asks(const struct node *node); /* no leader talks to this member, or it is out */
+void node_removed_heard(struct node *node, const struct wire_identity *identity);
 
 /* node_identity.c: forming a cluster, claiming a place in one. */
 /* Finds id and standing from what was restored. Errors: RK_CONFLICT, the directory is not this

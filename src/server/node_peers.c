@@ -319,6 +319,9 @@ void node_send(struct node *node, const struct raft_message *message)
         node_answer(node, message);
         return;
     }
+    if (node->standing == STANDING_REMOVED) {
+        return; /* its questions are nobody's business any more (pitfall 85) */
+    }
     struct peer *peer = node_peer(node, message->to);
     if (peer == NULL) {
         return; /* left the configuration meanwhile */

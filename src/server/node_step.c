@@ -284,6 +284,7 @@ void node_restart_core(struct node *node, const struct raft_restored *restored)
     };
 
     node->raft = raft_init(node->raft, raft_size(), &options, restored, node->now_ms);
+    node->core_since_ms = node->now_ms;
     node->view = raft_view(node->raft);
     lease_publish(&node->lease, 0, node->view.commit_index);
     node->is_view_stale = true;

@@ -30,6 +30,8 @@ static const char *role_text(const struct node *node)
     case STANDING_CLAIMING:
     case STANDING_REFUSED:
         return "waiting";
+    case STANDING_REMOVED:
+        return "removed";
     case STANDING_MEMBER:
         break;
     }
@@ -94,6 +96,8 @@ static const char *standing_reason(const struct node *node)
         return "waiting for the leader to write this member down";
     case STANDING_REFUSED:
         return node->refused_reason;
+    case STANDING_REMOVED:
+        return "removed: the cluster has no member with this node's id any more";
     case STANDING_MEMBER:
         break;
     }
@@ -139,8 +143,10 @@ void node_view_update(struct node *node)
     atomic_store(&numbers->durable_index, node->view.durable_index);
     atomic_store(&numbers->leader_contact_ms, node->view.leader_contact_ms);
     atomic_store(&numbers->turned_at_ms, node->now_ms);
-    if (node->view.leader != 0 && node->view.commit_index > 0 &&
-        node->last_applied >= node->view.commit_index) {
+    if (node->standing == STANDING_REMOVED) { /* what is there grows old for ever (pitfall 86) */
+        atomic_store(&numbers->has_caught_up, false);
+    } else if (node->view.leader != 0 && node->view.commit_index > 0 &&
+               node->last_applied >= node->view.commit_index) {
         atomic_store(&numbers->has_caught_up, true);
     }
     if (!node->is_view_stale &&
