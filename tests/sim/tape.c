@@ -138,6 +138,26 @@ bool tape_chance(struct tape *tape, enum tape_lane lane, uint32_t per_million)
     return keep(track, fresh(track, 1000000) < per_million) != 0;
 }
 
+uint32_t tape_pick(struct tape *tape, enum tape_lane lane, const uint32_t *weights, uint32_t count)
+{
+    struct tape_track *track = &tape->tracks[lane];
+    uint32_t sum = 0;
+    RK_ASSERT(count > 0);
+    if (tape->is_replay) {
+        return replayed(track, count - 1);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        sum += weights[i];
+    }
+    uint32_t left = fresh(track, sum == 0 ? 1 : sum);
+    uint32_t picked = 0;
+    while (picked + 1 < count && left >= weights[picked] && sum > 0) {
+        left -= weights[picked];
+        picked++;
+    }
+    return keep(track, picked);
+}
+
 uint32_t tape_between(struct tape *tape, enum tape_lane lane, uint32_t min, uint32_t max)
 {
     RK_ASSERT(min <= max);

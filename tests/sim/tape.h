@@ -70,6 +70,10 @@ uint32_t tape_draw(struct tape *tape, enum tape_lane lane, uint32_t bound);
 /* True `per_million` times in a million. */
 bool tape_chance(struct tape *tape, enum tape_lane lane, uint32_t per_million);
 
+/* One of `count` things by their weights; when all are 0 the first. A replayed choice stands, also
+ * when its weight has become 0. */
+uint32_t tape_pick(struct tape *tape, enum tape_lane lane, const uint32_t *weights, uint32_t count);
+
 /* min .. max, both included; min is the simplest. */
 uint32_t tape_between(struct tape *tape, enum tape_lane lane, uint32_t min, uint32_t max);
 
