@@ -1,5 +1,7 @@
 #include "api/api.h"
 
+#include <string.h>
+
 #include "api/answer.h"
 #include "api/error.h"
 #include "api/request.h"
@@ -194,6 +196,30 @@ void api_finish_relayed(struct api_call *call, const struct api_relayed *relayed
     }
     rk_buf_append(&response->body, relayed->body.data, relayed->body.size);
     answer_seal(call->request->method, response);
+}
+
+/* How long a read waited does not, nor what nobody looks at. */
+static bool shows_in_answer(const struct api_call *call, const char *parameter)
+{
+    return *parameter != '\0' && route_declares(call->route, parameter) &&
+           strcmp(parameter, "index") != 0 && strcmp(parameter, "wait") != 0;
+}
+
+/* The NULs keep what is beside each other apart: names, values and keys have none. */
+void api_append_identity(const struct api_call *call, struct rk_buf *buf)
+{
+    rk_buf_append_text(buf, call->route->path);
+    rk_buf_append_byte(buf, '\0');
+    rk_buf_append(buf, call->key.data, call->key.size);
+    rk_buf_append_byte(buf, '\0');
+    for (uint32_t i = 0; i < call->parameters_count; i++) {
+        if (shows_in_answer(call, call->parameters[i].name)) {
+            rk_buf_append_text(buf, call->parameters[i].name);
+            rk_buf_append_byte(buf, '\0');
+            rk_buf_append_text(buf, call->parameters[i].value);
+            rk_buf_append_byte(buf, '\0');
+        }
+    }
 }
 
 void api_end(struct api_call *call)

@@ -102,6 +102,10 @@ struct api_relayed {
 void api_finish_relayed(struct api_call *call, const struct api_relayed *relayed,
                         struct http_response *response);
 
+/* Appends what the answer of a read depends on, beside the state and the moment: two reads with the
+ * same have the same answer at one root. */
+void api_append_identity(const struct api_call *call, struct rk_buf *buf);
+
 void api_end(struct api_call *call);
 
 #endif

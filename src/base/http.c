@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/heap.h"
 
 static const char content_type[] = "Content-Type";
 
@@ -100,4 +101,73 @@ void http_response_text(struct http_response *response, uint32_t status, const c
     set_content_type(response, "text/plain; charset=utf-8");
     rk_buf_reset(&response->body);
     rk_buf_append_text(&response->body, text);
+}
+
+/* --- gathering --- */
+
+enum { GATHER_STEP_SIZE = 16 * 1024 };
+
+/* A stream of which the beginning was read ahead. */
+struct resumed_stream {
+    struct http_stream stream; /* first */
+    struct http_stream *rest;
+    struct rk_buf head;
+    size_t head_sent;
+};
+
+static size_t resumed_read(struct http_stream *stream, uint8_t *data, size_t size)
+{
+    struct resumed_stream *resumed = (struct resumed_stream *)(void *)stream;
+    const size_t left = resumed->head.size - resumed->head_sent;
+    const size_t step = left < size ? left : size;
+
+    if (left == 0) {
+        return resumed->rest->read(resumed->rest, data, size);
+    }
+    memcpy(data, resumed->head.data + resumed->head_sent, step);
+    resumed->head_sent += step;
+    return step;
+}
+
+static void resumed_close(struct http_stream *stream)
+{
+    struct resumed_stream *resumed = (struct resumed_stream *)(void *)stream;
+
+    resumed->rest->close(resumed->rest);
+    rk_buf_done(&resumed->head);
+    rk_heap_free(resumed);
+}
+
+static void resume(struct http_response *response, struct rk_buf *head)
+{
+    struct resumed_stream *resumed = rk_heap_zalloc(1, sizeof(*resumed));
+
+    resumed->stream = (struct http_stream){.read = resumed_read, .close = resumed_close};
+    resumed->rest = response->stream;
+    resumed->head = *head;
+    response->stream = &resumed->stream;
+}
+
+void http_response_gather(struct http_response *response, size_t size_max)
+{
+    struct rk_buf body;
+    size_t filled = 1;
+
+    if (response->stream == NULL) {
+        return;
+    }
+    rk_buf_init(&body, size_max + GATHER_STEP_SIZE);
+    while (filled > 0 && body.size <= size_max) {
+        uint8_t *place = rk_buf_extend(&body, GATHER_STEP_SIZE);
+        RK_ASSERT(place != NULL);
+        filled = response->stream->read(response->stream, place, GATHER_STEP_SIZE);
+        body.size -= GATHER_STEP_SIZE - filled;
+    }
+    if (filled > 0) {
+        resume(response, &body);
+        return;
+    }
+    close_stream(response);
+    rk_buf_done(&response->body);
+    response->body = body;
 }

@@ -73,6 +73,9 @@ void http_response_header(struct http_response *response, const char *name, cons
 void http_response_header_static(struct http_response *response, const char *name,
                                  const char *value);
 void http_response_header_u64(struct http_response *response, const char *name, uint64_t value);
+/* Reads what the stream yields into the body, if that is at most `size_max` bytes: the response then
+ * has a body and no stream. Else the stream begins with what was read. */
+void http_response_gather(struct http_response *response, size_t size_max);
 /* Sets status and a text/plain body in one. */
 void http_response_text(struct http_response *response, uint32_t status, const char *text);
 

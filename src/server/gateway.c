@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/prng.h"
+#include "server/http_answer.h"
+#include "server/shared_answer.h"
 
 enum {
     POOL_MAX = 256,
@@ -42,6 +44,8 @@ struct gateway_loop {
     uint64_t view_version;
     struct node_view judged; /* for status and health */
     struct rk_prng prng;
+    struct shared_answer shared;
+    struct rk_buf identity; /* scratch: of a question */
     struct call *pool;
     uint32_t pool_count;
 };
@@ -236,12 +240,57 @@ static void answer_admin(struct call *call, struct http_response *response)
     api_finish_admin(&call->api, &admin->outcome, &loop->judged, response);
 }
 
+static void make_shared(struct call *call, struct http_exchange *exchange,
+                        struct http_response *response, uint64_t version)
+{
+    struct gateway_loop *loop = call->loop;
+    const bool closes = http_server_is_draining(http_exchange_server(exchange));
+    const bool is_answer = response->status == 200 || response->status == 404;
+
+    http_response_gather(response, SHARED_ANSWER_SIZE_MAX);
+    if (response->stream != NULL || !is_answer) {
+        http_exchange_respond(exchange, response);
+        return;
+    }
+    struct http_answer *made = http_answer_new(response, closes);
+    shared_answer_keep(&loop->shared, rk_buf_bytes(&loop->identity), version, rk_monotonic_ms(),
+                       made);
+    http_exchange_answer(exchange, made);
+}
+
+/* Those who waited for the same are answered with the same. */
+static void answer_wait(struct call *call, struct http_exchange *exchange)
+{
+    struct gateway_loop *loop = call->loop;
+    const uint32_t slot = slot_choose(loop);
+    const struct sm_root *root = root_acquire(loop->gateway->board, loop->slots_first + slot);
+    const uint64_t version = root->version;
+    struct http_response response;
+
+    rk_buf_reset(&loop->identity);
+    api_append_identity(&call->api, &loop->identity);
+    struct http_answer *shared = shared_answer_find(&loop->shared, rk_buf_bytes(&loop->identity),
+                                                    version, rk_monotonic_ms());
+    if (shared != NULL) {
+        root_release(loop->gateway->board, loop->slots_first + slot);
+        http_exchange_answer(exchange, shared);
+        return;
+    }
+    http_response_init(&response, RK_REQUEST_SIZE_MAX);
+    finish_read_from(call, slot, root, &response);
+    make_shared(call, exchange, &response, version);
+}
+
 static void answer(struct call *call, struct http_exchange *exchange)
 {
     struct gateway_loop *loop = call->loop;
     struct http_response response;
 
     node_view_refresh(loop->gateway->node, &loop->view, &loop->view_version);
+    if (call->request.status == RK_OK && call->request.wait.topic.kind != SM_TOPIC_NONE) {
+        answer_wait(call, exchange);
+        return;
+    }
     http_response_init(&response, RK_REQUEST_SIZE_MAX);
     if (call->request.kind == CLIENT_ADMIN) {
         answer_admin(call, &response);
@@ -406,6 +455,8 @@ struct gateway *gateway_new(const struct options *options, struct node *node,
         gateway->loops[i].gateway = gateway;
         gateway->loops[i].slots_first = i * GATEWAY_SLOTS_PER_LOOP;
         rk_prng_seed(&gateway->loops[i].prng, rk_random_u64());
+        shared_answer_init(&gateway->loops[i].shared);
+        rk_buf_init(&gateway->loops[i].identity, 2 * RK_TARGET_SIZE_MAX);
     }
     return gateway;
 }
@@ -426,6 +477,8 @@ void gateway_free(struct gateway *gateway)
     }
     for (uint32_t i = 0; i < gateway->loops_count; i++) {
         pool_free(&gateway->loops[i]);
+        shared_answer_done(&gateway->loops[i].shared);
+        rk_buf_done(&gateway->loops[i].identity);
     }
     rk_heap_free(gateway->loops);
     rk_heap_free(gateway);

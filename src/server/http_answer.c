@@ -42,22 +42,45 @@ static struct MHD_Response *answer_of_body(struct http_response *response)
     return MHD_create_response_from_buffer_with_free_callback(body.size, body.data, rk_heap_free);
 }
 
-struct MHD_Response *http_answer_new(struct http_response *response, bool closes_connection)
+struct http_answer *http_answer_new(struct http_response *response, bool closes_connection)
 {
-    struct MHD_Response *answer = answer_of_body(response);
+    struct http_answer *answer = rk_heap_alloc(sizeof(*answer));
 
-    RK_ASSERT(answer != NULL);
+    *answer = (struct http_answer){
+        .mhd = answer_of_body(response), .status = response->status, .holders = 1};
+    RK_ASSERT(answer->mhd != NULL);
     for (uint32_t i = 0; i < response->headers_count; i++) {
         /* A value that cannot be a field is left out: the header says so. */
-        const enum MHD_Result added =
-            MHD_add_response_header(answer, response->headers[i].name, response->headers[i].value);
+        const enum MHD_Result added = MHD_add_response_header(
+            answer->mhd, response->headers[i].name, response->headers[i].value);
         RK_MAYBE(added == MHD_NO);
     }
     if (closes_connection) {
-        const enum MHD_Result added = MHD_add_response_header(answer, "Connection", "close");
+        const enum MHD_Result added = MHD_add_response_header(answer->mhd, "Connection", "close");
         RK_ASSERT(added == MHD_YES);
     }
+    http_response_done(response);
     return answer;
+}
+
+struct http_answer *http_answer_hold(struct http_answer *answer)
+{
+    RK_ASSERT(answer->holders > 0);
+    answer->holders++;
+    return answer;
+}
+
+void http_answer_drop(struct http_answer *answer)
+{
+    if (answer == NULL) {
+        return;
+    }
+    RK_ASSERT(answer->holders > 0);
+    answer->holders--;
+    if (answer->holders == 0) {
+        MHD_destroy_response(answer->mhd); /* those who send it hold it on their own */
+        rk_heap_free(answer);
+    }
 }
 
 void http_answer_write(const struct http_response *response, struct rk_buf *buf)

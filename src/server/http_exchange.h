@@ -18,7 +18,7 @@
 struct http_server;
 struct http_shard;
 struct MHD_Connection;
-struct MHD_Response;
+struct http_answer;
 
 enum http_exchange_state {
     EXCHANGE_HEAD,      /* the request line is known */
@@ -50,10 +50,9 @@ struct http_exchange {
     const char *target_in_place; /* where libmicrohttpd has it: only compared, never read */
     size_t target_size;          /* up to the first NUL there */
     void *user;
-    struct MHD_Response *answer; /* NULL, or to be queued */
-    uint32_t answer_status;
-    uint64_t body_received; /* bytes, those swallowed too */
-    struct rk_buf target;   /* with its NUL */
+    struct http_answer *answer; /* NULL, or to be queued */
+    uint64_t body_received;     /* bytes, those swallowed too */
+    struct rk_buf target;       /* with its NUL */
     struct rk_buf body;
     struct http_request request;
     struct http_field fields[RK_HEADERS_MAX];

@@ -52,10 +52,8 @@ static void exchange_end(struct http_exchange *exchange)
     if (exchange->was_handed && server->options.on_end != NULL) {
         server->options.on_end(server->options.context, exchange);
     }
-    if (exchange->answer != NULL) {
-        MHD_destroy_response(exchange->answer);
-        exchange->answer = NULL;
-    }
+    http_answer_drop(exchange->answer);
+    exchange->answer = NULL;
     http_exchange_put_back(&server->exchanges, exchange);
 }
 
@@ -108,15 +106,18 @@ static void unwatch_hangup(struct http_connection *connection)
 
 /* ---- answers ---- */
 
+void http_exchange_answer(struct http_exchange *exchange, struct http_answer *answer)
+{
+    RK_ASSERT(exchange->state == EXCHANGE_HANDED);
+    exchange->answer = answer;
+    exchange->state = EXCHANGE_ANSWERED;
+}
+
 void http_exchange_respond(struct http_exchange *exchange, struct http_response *response)
 {
-    const struct http_server *server = exchange->connection->server;
+    const bool closes = response->close_connection || exchange->connection->server->is_draining;
 
-    RK_ASSERT(exchange->state == EXCHANGE_HANDED);
-    exchange->answer = http_answer_new(response, response->close_connection || server->is_draining);
-    exchange->answer_status = response->status;
-    exchange->state = EXCHANGE_ANSWERED;
-    http_response_done(response);
+    http_exchange_answer(exchange, http_answer_new(response, closes));
 }
 
 static enum MHD_Result answer_queue(struct http_exchange *exchange)
@@ -125,8 +126,8 @@ static enum MHD_Result answer_queue(struct http_exchange *exchange)
     struct http_server *server = connection->server;
 
     const enum MHD_Result queued =
-        MHD_queue_response(connection->mhd, exchange->answer_status, exchange->answer);
-    MHD_destroy_response(exchange->answer);
+        MHD_queue_response(connection->mhd, exchange->answer->status, exchange->answer->mhd);
+    http_answer_drop(exchange->answer);
     exchange->answer = NULL;
     exchange->state = EXCHANGE_SENDING;
     http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_ANSWER, server->now_ms);
@@ -155,8 +156,6 @@ static enum MHD_Result exchange_refuse(struct http_exchange *exchange, uint32_t 
 
     refusal_init(exchange, status, text, &response);
     exchange->answer = http_answer_new(&response, closes || server->is_draining);
-    exchange->answer_status = status;
-    http_response_done(&response);
     return answer_queue(exchange);
 }
 
@@ -667,6 +666,11 @@ void http_server_drain(struct http_server *server)
     server->is_draining = true;
     hang_up_all(server, HTTP_PHASE_IDLE);
     hang_up_all(server, HTTP_PHASE_HEADERS);
+}
+
+bool http_server_is_draining(const struct http_server *server)
+{
+    return server->is_draining;
 }
 
 static void abandon_one(struct http_server *server, struct http_watch *watch)

@@ -23,6 +23,7 @@
 #include "base/status.h"
 
 struct http_server;
+struct http_answer;   /* server/http_answer.h */
 struct http_exchange; /* one request, from its last byte to its answer */
 
 struct http_server_options {
@@ -62,6 +63,8 @@ void http_server_free(struct http_server *server); /* no exchange may be suspend
  * connection. */
 void http_server_drain(struct http_server *server);
 
+bool http_server_is_draining(const struct http_server *server);
+
 /* Closes the connections of all suspended exchanges (on_end runs): for a stop after which nobody
  * is left who could complete them. */
 void http_server_abandon(struct http_server *server);
@@ -84,6 +87,10 @@ struct http_server *http_exchange_server(const struct http_exchange *exchange);
 /* Answers; *response is taken over (its body and stream are freed when sent). A header that HTTP
  * cannot carry (a line break in its value) is left out. */
 void http_exchange_respond(struct http_exchange *exchange, struct http_response *response);
+
+/* The same with an answer that others may be given too; the caller's hold is taken over. Those that
+ * were made before the draining do not say that their connection is closed. */
+void http_exchange_answer(struct http_exchange *exchange, struct http_answer *answer);
 
 /* The answer comes later: exactly one http_server_complete() must follow. Suspend before handing
  * the request on to another thread. */

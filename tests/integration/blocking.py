@@ -159,8 +159,20 @@ def old_index(node):
     check(index_of(watch.result(10)[1]) > 1, "an old index waited")
 
 
+def crowd(node):
+    """More readers of one long listing than are streamed to at a time: all get it whole."""
+    for i in range(20):
+        node.put(f"crowd/{i:02}", b"x" * 10000)
+    watches = [node.watch("crowd/?recurse") for _ in range(100)]
+    node.put("crowd/00", str(time.monotonic()).encode())
+    bodies = {(watch.result(20)[0], watch.result(20)[2]) for watch in watches}
+    check(len(bodies) == 1, f"{len(bodies)} different answers to one question")
+    status, body = bodies.pop()
+    check(status == 200 and len(body) > 200000, f"status {status}, {len(body)} bytes")
+
+
 CASES = (case_22, case_23, case_21_idempotent, case_24_and_45, case_25, case_26, case_27, case_28,
-         index_ahead, old_index)
+         index_ahead, old_index, crowd)
 
 
 def run_cases(urls):

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "support/run.h"
 #include "unit/api_harness.h"
@@ -82,6 +83,53 @@ START_TEST(what_cannot_be_waited_for_is_refused)
 }
 END_TEST
 
+/* The identity of a read, to be freed. */
+static struct rk_buf identity_of(const char *target)
+{
+    const struct http_request request = {
+        .method = HTTP_GET, .method_name = "GET", .target = target};
+    struct http_response response;
+    struct api_call call;
+    struct rk_buf identity;
+
+    ck_assert_int_eq(api_begin(&call, &harness.options, &request, &harness.node, &response),
+                     API_READ);
+    rk_buf_init(&identity, RK_TARGET_SIZE_MAX);
+    api_append_identity(&call, &identity);
+    api_end(&call);
+    http_response_done(&response);
+    return identity;
+}
+
+static bool are_the_same_question(const char *target, const char *other)
+{
+    struct rk_buf first = identity_of(target);
+    struct rk_buf second = identity_of(other);
+    const bool are_equal =
+        first.size == second.size && memcmp(first.data, second.data, first.size) == 0;
+
+    rk_buf_done(&first);
+    rk_buf_done(&second);
+    return are_equal;
+}
+
+START_TEST(question_is_the_same_however_long_it_waits)
+{
+    ck_assert(are_the_same_question("/v1/kv/a%2Fb?index=1&wait=5s", "/v1/kv/a/b?wait=1s&index=9"));
+    ck_assert(are_the_same_question("/v1/kv/k", "/v1/kv/k?unknown=1"));
+}
+END_TEST
+
+START_TEST(question_differs_by_what_shows_in_the_answer)
+{
+    ck_assert(!are_the_same_question("/v1/kv/a", "/v1/kv/b"));
+    ck_assert(!are_the_same_question("/v1/kv/a", "/v1/kv/a?recurse"));
+    ck_assert(!are_the_same_question("/v1/kv/a?raw", "/v1/kv/a?pretty"));
+    ck_assert(!are_the_same_question("/v1/kv/a?keys", "/v1/kv/a?keys&separator=/"));
+    ck_assert(!are_the_same_question("/v1/kv/a?keys&separator=x", "/v1/kv/a?keys&separator=/"));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("api_blocking");
@@ -93,5 +141,7 @@ int main(void)
     tcase_add_test(tcase, wait_is_five_minutes_unless_said_and_ten_at_most);
     tcase_add_test(tcase, write_never_waits);
     tcase_add_test(tcase, what_cannot_be_waited_for_is_refused);
+    tcase_add_test(tcase, question_is_the_same_however_long_it_waits);
+    tcase_add_test(tcase, question_differs_by_what_shows_in_the_answer);
     return run_suite("api_blocking", tcase);
 }

@@ -106,6 +106,77 @@ START_TEST(stream_is_closed_exactly_once)
 }
 END_TEST
 
+/* --- gathering --- */
+
+enum { COUNTED_SIZE = 100 * 1000 };
+
+/* Yields the bytes 0, 1, 2, ... 250, 0, ... in pieces of odd sizes. */
+struct counted {
+    struct http_stream stream; /* first */
+    size_t sent;
+};
+
+static uint8_t counted_byte(size_t place)
+{
+    return (uint8_t)(place % 251);
+}
+
+static size_t counted_read(struct http_stream *stream, uint8_t *data, size_t size)
+{
+    struct counted *counted = (struct counted *)(void *)stream;
+    size_t filled = 0;
+
+    while (filled < size && filled < 777 && counted->sent < COUNTED_SIZE) {
+        data[filled++] = counted_byte(counted->sent++);
+    }
+    return filled;
+}
+
+static void check_counted(const uint8_t *data, size_t from, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] != counted_byte(from + i)) {
+            ck_abort_msg("byte %zu is another", from + i);
+        }
+    }
+}
+
+START_TEST(gathered_stream_becomes_the_body)
+{
+    struct counted counted = {.stream = {.read = counted_read, .close = count_close}};
+
+    closes_count = 0;
+    response.stream = &counted.stream;
+    http_response_gather(&response, COUNTED_SIZE);
+    ck_assert_ptr_null(response.stream);
+    ck_assert_int_eq(closes_count, 1);
+    ck_assert_uint_eq(response.body.size, COUNTED_SIZE);
+    check_counted(response.body.data, 0, COUNTED_SIZE);
+}
+END_TEST
+
+START_TEST(stream_too_large_to_gather_goes_on_from_its_beginning)
+{
+    struct counted counted = {.stream = {.read = counted_read, .close = count_close}};
+    uint8_t data[500];
+    size_t sent = 0;
+    size_t filled = 1;
+
+    closes_count = 0;
+    response.stream = &counted.stream;
+    http_response_gather(&response, COUNTED_SIZE - 1);
+    ck_assert_ptr_nonnull(response.stream);
+    while (filled > 0) {
+        filled = response.stream->read(response.stream, data, sizeof(data));
+        check_counted(data, sent, filled);
+        sent += filled;
+    }
+    ck_assert_uint_eq(sent, COUNTED_SIZE);
+    http_response_done(&response);
+    ck_assert_int_eq(closes_count, 1);
+}
+END_TEST
+
 START_TEST(one_header_too_many_aborts)
 {
     for (int i = 0; i <= HTTP_RESPONSE_HEADERS_MAX; i++) {
@@ -142,6 +213,8 @@ int main(void)
     tcase_add_test(tcase, text_sets_status_type_and_body);
     tcase_add_test(tcase, text_replaces_what_was_begun);
     tcase_add_loop_test(tcase, stream_is_closed_exactly_once, 0, 2);
+    tcase_add_test(tcase, gathered_stream_becomes_the_body);
+    tcase_add_test(tcase, stream_too_large_to_gather_goes_on_from_its_beginning);
     tcase_add_test_raise_signal(tcase, one_header_too_many_aborts, SIGABRT);
     tcase_add_test(tcase, header_values_fill_the_arena_exactly);
     tcase_add_test_raise_signal(tcase, header_values_past_the_arena_abort, SIGABRT);
