@@ -247,6 +247,27 @@ static const char *sweep_over(struct sweep *sweep, const struct history_item *it
     return NULL;
 }
 
+/* Who met no value knows no write's index, only one between the delete and the next write, or of a
+ * time when there was none: it belongs right after the last write before. `items` are those of one
+ * key, sorted by claim. */
+static void claims_round_down(struct history_item *items, size_t count)
+{
+    uint64_t written = 1;
+    bool is_there = false;
+
+    for (size_t i = 0; i < count && items[i].operation.index != 0; i++) {
+        const bool is_delete = items[i].operation.kind == HISTORY_DELETE;
+        if (items[i].observes || (is_delete && !is_there)) {
+            items[i].operation.index = written;
+            items[i].observes = true;
+        } else {
+            written = items[i].operation.index;
+            is_there = !is_delete;
+        }
+    }
+    qsort(items, count, sizeof(*items), by_claim);
+}
+
 /* Is the claimed order of these items, of one key or of all, a witness? Leaves them changed. */
 static bool is_witness(struct check *check, struct history_item *items, size_t count,
                        uint64_t *states)
@@ -255,6 +276,9 @@ static bool is_witness(struct check *check, struct history_item *items, size_t c
     const bool by_version = check->options.order == HISTORY_BY_VERSION;
 
     qsort(items, count, sizeof(*items), by_claim);
+    if (by_version) {
+        claims_round_down(items, count);
+    }
     for (size_t i = 0; i < count; i++) {
         const struct history_operation *operation = &items[i].operation;
         const char *reason = no_index;

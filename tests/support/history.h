@@ -38,8 +38,8 @@ enum history_order {
      * holds it. */
     HISTORY_BY_LOG = 1,
     /* What X-Consul-Index of one key says: the index of the write that the key holds, be it this
-     * operation's own (put, delete, check-and-set that did) or the one that it met. Orders each
-     * key's operations. */
+     * operation's own (put, delete, check-and-set that did) or the one that it met. Who met no
+     * value has any index from there to the next write's. Orders each key's operations. */
     HISTORY_BY_VERSION,
 };
 

@@ -167,6 +167,9 @@ WITNESSED(version_that_a_refused_cas_met, HISTORY_BY_VERSION, "put 1 7 1-2 @5", 
           "put 1 6 5-6 @6")
 WITNESSED(delete_of_nothing_claims_the_last_version, HISTORY_BY_VERSION, "put 1 7 1-2 @5",
           "del 1 3-4 @6", "del 1 5-6 @6", "get 1 0 7-8 @6")
+WITNESSED(versions_of_nothing_are_of_any_time_since, HISTORY_BY_VERSION, "get 1 0 1-2 @3",
+          "cas 1 9|8 3-4 @4", "get 1 0 5-6 @1", "put 1 7 7-8 @5", "del 1 9-10 @6",
+          "get 1 0 11-12 @7", "del 1 13-14 @9", "cas 1 9|8 15-16 @8", "put 1 6 17-18 @10")
 FOUND(reads_without_an_index, HISTORY_BY_LOG, "put 1 7 1-9 @6", "put 1 8 2-8 @5", "get 1 8 3-4",
       "get 1 7 5-6")
 FOUND(claims_that_are_wrong, HISTORY_BY_LOG, "put 1 7 1-2 @6", "put 1 8 3-4 @5", "get 1 8 5-6 @6")
@@ -484,6 +487,7 @@ static void add_accepted(TCase *tcase)
     tcase_add_test(tcase, version_left_by_an_unknown_delete);
     tcase_add_test(tcase, version_that_a_refused_cas_met);
     tcase_add_test(tcase, delete_of_nothing_claims_the_last_version);
+    tcase_add_test(tcase, versions_of_nothing_are_of_any_time_since);
     tcase_add_test(tcase, reads_without_an_index);
     tcase_add_test(tcase, claims_that_are_wrong);
     tcase_add_test(tcase, unknown_put_known_only_by_the_cas_that_it_spoilt);
