@@ -26,10 +26,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
-#include <curl/curl.h>
+#include "requester.h"
 
 enum {
     NODES_MAX = 9,
@@ -42,7 +41,6 @@ enum {
     WRITE_TIMEOUT_MS = 5000,
     READ_TIMEOUT_MS = 10000,
     MIXED_KEYS = 64, /* of each client */
-    BACKOFF_MS = 2,
 };
 
 enum fate { FATE_ACKNOWLEDGED, FATE_REFUSED, FATE_UNKNOWN, FATE_COUNT };
@@ -72,20 +70,10 @@ struct run {
     _Atomic uint64_t gap_ms;
 };
 
-struct answer {
-    char body[TEXT_SIZE];
-    size_t size;
-    long code; /* 0: none came */
-    bool says_not_done;
-    bool says_unknown;
-    bool was_sent;
-};
-
 struct client {
     struct run *run;
     uint32_t number;
-    CURL *easy;
-    struct answer answer;
+    struct requester requester;
     pthread_t thread;
 };
 
@@ -97,87 +85,6 @@ static uint64_t now_ms(void)
         abort();
     }
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* -- one request -- */
-
-/* Keeps the first bytes of an answer. */
-static size_t take_body(char *data, size_t one, size_t size, void *context)
-{
-    struct answer *answer = context;
-    size_t room = sizeof(answer->body) - 1 - answer->size;
-
-    (void)one;
-    room = room < size ? room : size;
-    memcpy(answer->body + answer->size, data, room);
-    answer->size += room;
-    answer->body[answer->size] = '\0';
-    return size;
-}
-
-static bool begins(const char *data, size_t size, const char *with)
-{
-    return size >= strlen(with) && strncasecmp(data, with, strlen(with)) == 0;
-}
-
-static size_t take_header(char *data, size_t one, size_t size, void *context)
-{
-    struct answer *answer = context;
-
-    (void)one;
-    answer->says_not_done =
-        answer->says_not_done || begins(data, size, "X-Raftkv-Outcome: not-done");
-    answer->says_unknown = answer->says_unknown || begins(data, size, "X-Raftkv-Outcome: unknown");
-    return size;
-}
-
-/* curl repeats a request by itself where a kept-alive connection died under it: whether the first
- * try went out is seen only here. */
-static int take_trace(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
-{
-    struct answer *answer = context;
-
-    (void)easy;
-    (void)data;
-    (void)size;
-    answer->was_sent = answer->was_sent || type == CURLINFO_HEADER_OUT;
-    return 0;
-}
-
-static void client_open(struct client *client, long timeout_ms)
-{
-    client->easy = curl_easy_init();
-    if (client->easy == NULL) {
-        abort();
-    }
-    curl_easy_setopt(client->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(client->easy, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, timeout_ms);
-    curl_easy_setopt(client->easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(client->easy, CURLOPT_WRITEDATA, &client->answer);
-    curl_easy_setopt(client->easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(client->easy, CURLOPT_HEADERDATA, &client->answer);
-    curl_easy_setopt(client->easy, CURLOPT_VERBOSE, 1L);
-    curl_easy_setopt(client->easy, CURLOPT_DEBUGFUNCTION, take_trace);
-    curl_easy_setopt(client->easy, CURLOPT_DEBUGDATA, &client->answer);
-}
-
-/* `value` NULL: no body. The answer is the client's. */
-static void request(struct client *client, const char *method, const char *url, const char *value)
-{
-    struct answer *answer = &client->answer;
-
-    *answer = (struct answer){.size = 0};
-    curl_easy_setopt(client->easy, CURLOPT_URL, url);
-    curl_easy_setopt(client->easy, CURLOPT_HTTPGET, 1L);
-    if (value != NULL) {
-        curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, value);
-    }
-    curl_easy_setopt(client->easy, CURLOPT_CUSTOMREQUEST, method);
-    const CURLcode result = curl_easy_perform(client->easy);
-    if (result == CURLE_OK) {
-        curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &answer->code);
-    }
 }
 
 /* -- writing -- */
@@ -193,17 +100,9 @@ static void note_acknowledged(struct run *run)
     }
 }
 
-/* A node that is down refuses at once: without a pause one client would fill the file with that. */
-static void back_off(void)
-{
-    const struct timespec wanted = {.tv_nsec = BACKOFF_MS * 1000000L};
-
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &wanted, NULL);
-}
-
 static enum fate fate_of(struct client *client)
 {
-    const struct answer *answer = &client->answer;
+    const struct answer *answer = &client->requester.answer;
     enum fate fate = FATE_UNKNOWN;
 
     if (answer->code == 200 && strcmp(answer->body, "true") == 0) {
@@ -211,7 +110,7 @@ static enum fate fate_of(struct client *client)
         fate = FATE_ACKNOWLEDGED;
     } else if (!answer->was_sent || answer->says_not_done) {
         fate = FATE_REFUSED;
-        back_off();
+        requester_back_off();
     } else if (answer->code != 0 && !answer->says_unknown) {
         if (atomic_fetch_add(&client->run->unlabelled, 1) == 0) {
             (void)fprintf(stderr, "status %ld without an outcome: %.100s\n", answer->code,
@@ -241,7 +140,7 @@ static void write_one(struct client *client, uint64_t number)
     (void)snprintf(value, sizeof(value), "value-%u-%llu", client->number,
                    (unsigned long long)(number * 2654435761U));
     (void)snprintf(url, sizeof(url), "%s/v1/kv/%s", node_for(client, number), key);
-    request(client, "PUT", url, value);
+    requester_ask(&client->requester, "PUT", url, value);
     const enum fate fate = fate_of(client);
     (void)pthread_mutex_lock(&run->file_lock);
     (void)fprintf(run->file, "%s %s %s\n", key, value, fate_names[fate]);
@@ -253,11 +152,11 @@ static void *write_main(void *context)
 {
     struct client *client = context;
 
-    client_open(client, WRITE_TIMEOUT_MS);
+    requester_open(&client->requester, WRITE_TIMEOUT_MS);
     for (uint64_t number = 0; now_ms() < client->run->until_ms; number++) {
         write_one(client, number);
     }
-    curl_easy_cleanup(client->easy);
+    requester_close(&client->requester);
     return NULL;
 }
 
@@ -272,17 +171,17 @@ static void mixed_one(struct client *client, uint64_t number)
     (void)snprintf(url, sizeof(url), "%s/v1/kv/%s/%u/%llu?raw", node_for(client, number),
                    client->run->arguments->prefix, client->number,
                    (unsigned long long)(number % MIXED_KEYS));
-    request(client, "PUT", url, value);
+    requester_ask(&client->requester, "PUT", url, value);
     if (fate_of(client) != FATE_ACKNOWLEDGED) {
         return;
     }
-    request(client, "GET", url, NULL);
-    if (client->answer.code == 200 && strcmp(client->answer.body, value) != 0) {
+    requester_ask(&client->requester, "GET", url, NULL);
+    if (client->requester.answer.code == 200 && strcmp(client->requester.answer.body, value) != 0) {
         atomic_fetch_add(&client->run->wrong, 1);
-        (void)fprintf(stderr, "%s: %.100s, not %s\n", url, client->answer.body, value);
+        (void)fprintf(stderr, "%s: %.100s, not %s\n", url, client->requester.answer.body, value);
     }
     if (number % 4 == 0) {
-        request(client, "DELETE", url, NULL);
+        requester_ask(&client->requester, "DELETE", url, NULL);
         (void)fate_of(client);
     }
 }
@@ -291,11 +190,11 @@ static void *mixed_main(void *context)
 {
     struct client *client = context;
 
-    client_open(client, WRITE_TIMEOUT_MS);
+    requester_open(&client->requester, WRITE_TIMEOUT_MS);
     for (uint64_t number = 0; now_ms() < client->run->until_ms; number++) {
         mixed_one(client, number);
     }
-    curl_easy_cleanup(client->easy);
+    requester_close(&client->requester);
     return NULL;
 }
 
@@ -330,19 +229,19 @@ static void *verify_main(void *context)
     char value[VALUE_SIZE];
     char fate[FATE_SIZE];
 
-    client_open(client, READ_TIMEOUT_MS);
+    requester_open(&client->requester, READ_TIMEOUT_MS);
     while (next_line(run, key, value, fate)) {
         (void)snprintf(url, sizeof(url), "%s/v1/kv/%s?raw%s", run->arguments->nodes[0], key,
                        run->arguments->is_stale ? "&stale" : "");
-        request(client, "GET", url, NULL);
+        requester_ask(&client->requester, "GET", url, NULL);
         atomic_fetch_add(&run->fates[FATE_ACKNOWLEDGED], 1);
-        if (!is_true(&client->answer, value, fate) &&
+        if (!is_true(&client->requester.answer, value, fate) &&
             atomic_fetch_add(&run->wrong, 1) < WRONG_SHOWN_MAX) {
             (void)fprintf(stderr, "%s, %s: the answer is %ld %.80s\n", key, fate,
-                          client->answer.code, client->answer.body);
+                          client->requester.answer.code, client->requester.answer.body);
         }
     }
-    curl_easy_cleanup(client->easy);
+    requester_close(&client->requester);
     return NULL;
 }
 
