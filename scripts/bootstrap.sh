@@ -7,7 +7,7 @@ set -eu
 build='autoconf automake make gcc libc6-dev pkg-config libsqlite3-dev libmicrohttpd-dev
     libcurl4-openssl-dev libjansson-dev'
 check='check universal-ctags clang-format mandoc shellcheck binutils curl jq python3
-    python3-yaml'
+    python3-yaml iproute2'
 ci='clang libclang-rt-14-dev xz-utils'
 
 command -v dpkg-query >/dev/null || {
