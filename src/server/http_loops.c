@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -76,13 +77,35 @@ static struct loop *loop_for_next(struct http_loops *loops)
     return sum < loops->options.server.connections_max ? best : NULL;
 }
 
+/* Says why, without a word of the request being read, and closes: nobody waits for a peer here. What
+ * has come is taken first, because closing over it would reset the connection before the peer has
+ * read the answer. */
+static void turn_away(struct http_loops *loops, int socket)
+{
+    static const char answer[] = "HTTP/1.1 429 Too Many Requests\r\n"
+                                 "Connection: close\r\n"
+                                 "Content-Type: text/plain; charset=utf-8\r\n"
+                                 "Retry-After: 1\r\n"
+                                 "X-Raftkv-Outcome: not-done\r\n"
+                                 "Content-Length: 51\r\n\r\n"
+                                 "too many connections are open; retry with backoff\r\n";
+    char request[4096];
+
+    _Static_assert(sizeof("too many connections are open; retry with backoff\r\n") - 1 == 51,
+                   "Content-Length is that of the text");
+    const ssize_t received = recv(socket, request, sizeof(request), MSG_DONTWAIT);
+    const ssize_t sent = send(socket, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    RK_MAYBE(received < 0 || sent < 0);
+    atomic_fetch_add(&loops->turned_away, 1);
+    (void)close(socket);
+}
+
 static void hand_out(struct http_loops *loops, int socket)
 {
     struct loop *loop = loop_for_next(loops);
 
     if (loop == NULL || rk_queue_push(loop->inbox, &socket, 1) != RK_OK) {
-        atomic_fetch_add(&loops->turned_away, 1);
-        (void)close(socket);
+        turn_away(loops, socket);
         return;
     }
     loop->assigned_count++;

@@ -297,7 +297,7 @@ START_TEST(requests_and_completions_run_at_the_same_time)
 END_TEST
 
 /* max-connections holds for all loops together. */
-START_TEST(connection_past_the_limit_is_closed)
+START_TEST(connection_past_the_limit_is_told_so_and_closed)
 {
     int fds[4];
 
@@ -308,7 +308,9 @@ START_TEST(connection_past_the_limit_is_closed)
         ask(fds[i], "/in");
         expect(fds[i], "/in");
     }
-    expect_closed(dial());
+    const int one_more = dial();
+    expect(one_more, "429 Too Many Requests");
+    expect_closed(one_more);
     const struct http_server_counts counts = http_loops_counts(loops);
     ck_assert_uint_eq(counts.refused, 1);
     stop();
@@ -402,7 +404,7 @@ int main(void)
     tcase_add_test(tcase, connections_are_spread_evenly);
     tcase_add_test(tcase, suspended_requests_are_completed_by_another_thread);
     tcase_add_test(tcase, requests_and_completions_run_at_the_same_time);
-    tcase_add_test(tcase, connection_past_the_limit_is_closed);
+    tcase_add_test(tcase, connection_past_the_limit_is_told_so_and_closed);
     tcase_add_test(tcase, draining_closes_the_listener_and_answers_what_is_in_flight);
     tcase_add_test(tcase, stop_cuts_off_what_nobody_completes);
     tcase_add_test(tcase, stop_closes_idle_connections_at_once);
