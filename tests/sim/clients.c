@@ -3,7 +3,9 @@
 #include "base/assert.h"
 #include "sim/sim.h"
 
-enum { TRIES_MAX = 6, NO_OP = UINT32_MAX };
+#define NO_OP UINT32_MAX
+
+enum { TRIES_MAX = 6 };
 
 static bool is_read(const struct sim_op *op)
 {
