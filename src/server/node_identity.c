@@ -27,8 +27,6 @@
 enum {
     NODE_ID_BITS = 53,    /* JSON readers keep 53 bits whole */
     PATIENCE_ROUNDS = 10, /* of NODE_IDENTITY_MS, for members that start later */
-    CONTACT_GIVEN = 1,    /* ids of no member: the address to join at, */
-    CONTACT_LEADER = 2,   /* and the leader's as told there */
 };
 
 static uint64_t text_hash(uint64_t seed, const char *text)
@@ -77,27 +75,9 @@ static void set_standing(struct node *node, enum standing standing, const char *
            RK_TEXT("reason", standing == STANDING_REFUSED ? node->refused_reason : ""), RK_END);
 }
 
-/* -- peers -- */
+/* -- who is there to begin with -- */
 
-static void peer_keep(struct node *node, struct peer *peers, uint32_t *count,
-                      const struct member *member)
-{
-    const struct peer *known = node_peer(node, member->id);
-    struct peer *peer = &peers[*count];
-
-    if (known != NULL) {
-        *peer = *known;
-    } else {
-        *peer = (struct peer){.id = member->id};
-        peer_health_init(&peer->health);
-    }
-    peer->incarnation = member->incarnation;
-    memcpy(peer->name, member->name, sizeof(peer->name));
-    memcpy(peer->address, member->peer_address, sizeof(peer->address));
-    (*count)++;
-}
-
-static void initial_members(const struct node *node, struct membership *ret)
+void node_initial_members(const struct node *node, struct membership *ret)
 {
     *ret = (struct membership){.election_timeout_ms = node->options->election_timeout_ms};
     for (uint32_t i = 0; i < node->options->initial_cluster_count; i++) {
@@ -113,59 +93,9 @@ static void initial_members(const struct node *node, struct membership *ret)
     }
 }
 
-static void count_learners(struct node *node)
-{
-    node->learners_count = 0;
-    for (uint32_t i = 0; i < node->membership.members_count; i++) {
-        node->learners_count += node->membership.members[i].is_learner ? 1 : 0;
-    }
-}
-
-static bool is_joining(const struct node *node)
+bool node_is_joining(const struct node *node)
 {
     return node->options->join[0] != '\0';
-}
-
-/* Before there is a configuration, a node that joins knows of addresses only: ids that nobody has
- * stand for them. */
-static void add_contact(struct node *node, raft_node_id id, const char *address)
-{
-    struct peer *peer = node_peer(node, id);
-
-    if (peer == NULL) {
-        peer = &node->peers[node->peers_count];
-        node->peers_count++;
-        *peer = (struct peer){.id = id};
-        peer_health_init(&peer->health);
-    }
-    RK_ASSERT(strlen(address) < sizeof(peer->address));
-    memcpy(peer->address, address, strlen(address) + 1);
-}
-
-void node_set_peers(struct node *node)
-{
-    struct peer *peers = rk_heap_zalloc(RAFT_MEMBERS_MAX, sizeof(*peers));
-    struct membership initial;
-    const struct membership *membership = &node->membership;
-    uint32_t count = 0;
-
-    if (membership->members_count == 0) {
-        initial_members(node, &initial);
-        membership = &initial;
-    }
-    for (uint32_t i = 0; i < membership->members_count; i++) {
-        if (membership->members[i].id != node->id) {
-            peer_keep(node, peers, &count, &membership->members[i]);
-        }
-    }
-    memcpy(node->peers, peers, sizeof(node->peers));
-    node->peers_count = count;
-    if (node->membership.members_count == 0 && is_joining(node)) {
-        add_contact(node, CONTACT_GIVEN, node->options->join);
-    }
-    count_learners(node);
-    node->is_view_stale = true;
-    rk_heap_free(peers);
 }
 
 /* -- forming -- */
@@ -187,7 +117,7 @@ static void encode_first_configuration(struct node *node, struct rk_buf *frame)
 {
     struct membership first;
 
-    initial_members(node, &first);
+    node_initial_members(node, &first);
     first.cluster = node->drawn_cluster;
     for (uint32_t i = 0; i < first.members_count; i++) {
         struct member *member = &first.members[i];
@@ -284,7 +214,7 @@ static void identity_fill(const struct node *node, struct wire_identity *identit
     *identity = (struct wire_identity){
         .envelope = node_envelope(node, 0),
         .is_forming = (node->standing == STANDING_ASKING || node->standing == STANDING_FORMING) &&
-                      node->view.hard_state.term == 0 && !is_joining(node),
+                      node->view.hard_state.term == 0 && !node_is_joining(node),
         .formation = node->formation,
         .term = node->view.hard_state.term,
         .leader = node->view.leader,
@@ -323,7 +253,7 @@ static void judge_round(struct node *node)
     const uint32_t fresh = node->identity_fresh + 1;
     const bool are_all = fresh == node->options->initial_cluster_count;
 
-    if (is_joining(node) || node->membership.members_count > 0) {
+    if (node_is_joining(node) || node->membership.members_count > 0) {
         return;
     }
     if (node->standing != STANDING_ASKING || node->identity_answers != node->identity_fresh) {
@@ -394,7 +324,7 @@ static void ask_leader_too(struct node *node, const struct wire_identity *identi
 {
     if (node->membership.members_count == 0 && identity->leader_address[0] != '\0' &&
         !is_peer_address(node, identity->leader_address)) {
-        add_contact(node, CONTACT_LEADER, identity->leader_address);
+        node_add_contact(node, NODE_CONTACT_LEADER, identity->leader_address);
     }
 }
 
@@ -451,7 +381,7 @@ static void cluster_seen(struct node *node, const struct wire_identity *identity
     if (node->standing == STANDING_CLAIMING && !is_known) {
         return; /* the same: somebody who had the entry has told it its id */
     }
-    if (!identity->asked_is_member && is_joining(node)) {
+    if (!identity->asked_is_member && node_is_joining(node)) {
         wait_to_be_added(node, cluster, identity);
         return;
     }
@@ -650,7 +580,7 @@ static bool knows_initial_cluster(const struct node *node)
 /* An old directory must be this node's, of the cluster that the configuration names. */
 static const char *directory_refusal(const struct node *node, const struct member *self)
 {
-    if (self == NULL && is_joining(node)) {
+    if (self == NULL && node_is_joining(node)) {
         return NULL; /* it stopped before the entry that names it had come */
     }
     if (self == NULL) {
@@ -661,7 +591,7 @@ static const char *directory_refusal(const struct node *node, const struct membe
     }
     /* An id that this initial-cluster gives was given when this cluster was made, however its
      * members have changed since. */
-    if (!is_joining(node) && self->id != initial_id(node->formation, node->options->node_id) &&
+    if (!node_is_joining(node) && self->id != initial_id(node->formation, node->options->node_id) &&
         !knows_initial_cluster(node)) {
         return "none of the other members in initial-cluster is in its configuration";
     }
@@ -672,7 +602,7 @@ enum rk_status node_identity_start(struct node *node, const char **reason)
 {
     const struct member *self = membership_by_name(&node->membership, node->options->node_id);
 
-    node->formation = is_joining(node) ? 0 : formation_of(node->options);
+    node->formation = node_is_joining(node) ? 0 : formation_of(node->options);
     node->id = self != NULL ? self->id : initial_id(node->formation, node->options->node_id);
     if (self != NULL && self->incarnation != 0 && self->incarnation != node->incarnation) {
         node->id = initial_id(node->incarnation, node->options->node_id); /* nobody's */
@@ -692,7 +622,7 @@ enum rk_status node_identity_start(struct node *node, const char **reason)
             node->seen_cluster = node->membership.cluster;
             standing_from_membership(node);
         }
-    } else if (node->view.hard_state.term > 0 && !is_joining(node)) {
+    } else if (node->view.hard_state.term > 0 && !node_is_joining(node)) {
         node->standing = STANDING_FORMING; /* it took part before it stopped */
     }
     node_set_peers(node);
@@ -703,6 +633,6 @@ void node_identity_initial_config(struct node *node, struct raft_config *ret)
 {
     struct membership initial;
 
-    initial_members(node, &initial);
+    node_initial_members(node, &initial);
     membership_to_raft(&initial, ret);
 }

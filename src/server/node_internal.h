@@ -44,6 +44,9 @@ enum {
     NODE_FORWARD_TIMEOUT_MS = 5000,
 };
 
+/* Ids of no member: the address to join at, and the leader's as told there. */
+enum { NODE_CONTACT_GIVEN = 1, NODE_CONTACT_LEADER = 2 };
+
 #define NODE_TERM_MAX (UINT64_C(1) << 52) /* half of what the wire holds */
 
 /* Where this node stands towards the cluster (design: identity). */
@@ -378,7 +381,6 @@ void node_flush_done(struct node *node);
 
 /* node_peers.c: messages out. */
 struct peer *node_peer(struct node *node, raft_node_id id); /* NULL: unknown */
-void node_set_peers(struct node *node); /* from the membership, or from initial-cluster */
 void node_report_unreachable(struct node *node);
 void node_send(struct node *node, const struct raft_message *message);
 void node_append_read(struct node *node, struct disk_job *job);
@@ -413,11 +415,17 @@ const char *node_message_refusal(struct node *node, const struct wire_message *d
 bool node_removed_asks(const struct node *node); /* no leader talks to this member, or it is out */
 void node_removed_heard(struct node *node, const struct wire_identity *identity);
 
+/* node_contacts.c: whom this node may speak to. */
+void node_set_peers(struct node *node); /* from the membership, initial-cluster, or join */
+void node_add_contact(struct node *node, raft_node_id id, const char *address);
+
 /* node_identity.c: forming a cluster, claiming a place in one. */
 /* Finds id and standing from what was restored. Errors: RK_CONFLICT, the directory is not this
  * node's or of another cluster: *reason (static text) says why. */
 RK_MUST_USE enum rk_status node_identity_start(struct node *node, const char **reason);
 void node_identity_initial_config(struct node *node, struct raft_config *ret);
+void node_initial_members(const struct node *node, struct membership *ret); /* initial-cluster's */
+bool node_is_joining(const struct node *node);
 void node_identity_turn(struct node *node);
 void node_identity_result(struct node *node, struct outgoing *outgoing,
                           const struct link_result *result);

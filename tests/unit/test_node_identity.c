@@ -214,6 +214,53 @@ START_TEST(replaced_node_with_a_term_and_no_log_takes_its_new_id)
 }
 END_TEST
 
+static struct fixture_post *post_to_address(const char *address)
+{
+    const struct peer *peer = NULL;
+
+    for (uint32_t i = 0; i < fixture.node->peers_count; i++) {
+        if (strcmp(fixture.node->peers[i].address, address) == 0) {
+            peer = &fixture.node->peers[i];
+        }
+    }
+    for (uint32_t i = fixture.posts_count; peer != NULL && i > 0; i--) {
+        struct fixture_post *post = &fixture.posts[i - 1];
+        if (!post->is_answered && ((struct outgoing *)(uintptr_t)post->cookie)->peer == peer->id) {
+            return post;
+        }
+    }
+    return NULL;
+}
+
+/* The member at the address to join was removed itself after it had told where the leader is. */
+START_TEST(joining_node_goes_on_asking_the_leader_under_its_new_id)
+{
+    const struct wire_identity told = {
+        .envelope = {.cluster_high = 0xc1,
+                     .from = 9,
+                     .from_incarnation = 0xabc2,
+                     .protocol = RK_PROTOCOL_VERSION,
+                     .election_timeout_ms = 400},
+        .node_name = "n2",
+        .peer_address = "127.0.0.1:8302",
+        .leader_address = "127.0.0.1:8309",
+        .asked_is_member = true,
+        .asked_id = 77,
+    };
+    struct raft_restored kept = {.hard_state = {.term = 0}};
+
+    (void)snprintf(fixture.options.join, sizeof(fixture.options.join), "127.0.0.1:8302");
+    start_again_in_term(0);
+    fixture.node->kept = &kept;
+    node_identity_turn(fixture.node);
+    fixture_identify(post_to_address("127.0.0.1:8302"), &told);
+    fixture.node->kept = NULL;
+    ck_assert_uint_eq(fixture.node->id, 77);
+    node_identity_turn(fixture.node);
+    ck_assert_ptr_nonnull(post_to_address("127.0.0.1:8309"));
+}
+END_TEST
+
 START_TEST(uncommitted_cluster_id_is_not_said_aloud)
 {
     lead_without_commit();
@@ -345,6 +392,7 @@ int main(void)
     tcase_add_test(tcase, joining_node_with_a_term_and_no_log_forms_no_cluster);
     tcase_add_test(tcase, joining_node_does_not_care_who_is_left_of_initial_cluster);
     tcase_add_test(tcase, replaced_node_with_a_term_and_no_log_takes_its_new_id);
+    tcase_add_test(tcase, joining_node_goes_on_asking_the_leader_under_its_new_id);
     tcase_add_test(tcase, uncommitted_cluster_id_is_not_said_aloud);
     tcase_add_test(tcase, uncommitted_first_entry_gives_way_to_the_cluster_of_the_others);
     tcase_add_test(tcase, truncated_claim_is_made_again);
