@@ -109,10 +109,15 @@ static enum raft_message_type message_type(const struct scenario *scenario, cons
         const char *name;
         enum raft_message_type type;
     } types[] = {
-        {"vote_request", RAFT_VOTE_REQUEST},     {"vote_response", RAFT_VOTE_RESPONSE},
-        {"append_request", RAFT_APPEND_REQUEST}, {"append_response", RAFT_APPEND_RESPONSE},
-        {"heartbeat", RAFT_HEARTBEAT_REQUEST},   {"heartbeat_response", RAFT_HEARTBEAT_RESPONSE},
+        {"vote_request", RAFT_VOTE_REQUEST},
+        {"vote_response", RAFT_VOTE_RESPONSE},
+        {"append_request", RAFT_APPEND_REQUEST},
+        {"append_response", RAFT_APPEND_RESPONSE},
+        {"heartbeat", RAFT_HEARTBEAT_REQUEST},
+        {"heartbeat_response", RAFT_HEARTBEAT_RESPONSE},
         {"timeout_now", RAFT_TIMEOUT_NOW},
+        {"snapshot_request", RAFT_SNAPSHOT_REQUEST},
+        {"snapshot_response", RAFT_SNAPSHOT_RESPONSE},
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (strcmp(types[i].name, name) == 0) {
@@ -144,6 +149,7 @@ static void do_nodes(struct scenario *scenario, const struct words *words)
         .seed = option_number(scenario, words, "seed", 1),
         .no_pre_vote = option_number(scenario, words, "pre_vote", 1) == 0,
         .no_check_quorum = option_number(scenario, words, "check_quorum", 1) == 0,
+        .lease_ms = (uint32_t)option_number(scenario, words, "lease_ms", 0),
         .append_entries_max = (uint32_t)option_number(scenario, words, "append_entries_max", 0),
         .latency_ms_min = latency_ms,
         .latency_ms_max = latency_ms,
@@ -199,11 +205,28 @@ static void do_show(struct scenario *scenario)
                       "%" PRIu64 " %s term=%" PRIu64 " leader=%" PRIu64 " commit=%" PRIu64 " log",
                       node->id, raft_role_name(view.role), view.hard_state.term, view.leader,
                       view.commit_index);
-        for (uint32_t at = 0; at < node->log->count; at++) {
+        if (node->log->base > 0) {
+            (void)fprintf(scenario->trace, " ..%" PRIu64, node->log->base);
+        }
+        for (uint32_t at = (uint32_t)node->log->base; at < node->log->count; at++) {
             (void)fprintf(scenario->trace, " %" PRIu64 "^%" PRIu64, node->log->entries[at].id.index,
                           node->log->entries[at].id.term);
         }
         (void)fputc('\n', scenario->trace);
+    }
+}
+
+/* May the node answer a read now without asking? */
+static void do_lease(struct scenario *scenario, raft_node_id id)
+{
+    const struct cluster *cluster = scenario->cluster;
+    const uint64_t end_ms = cluster_view(scenario->cluster, id).lease_end_ms;
+    const uint64_t now_ms = cluster->now_ms + cluster->asleep_ms + 1;
+    if (end_ms > now_ms) {
+        (void)fprintf(scenario->trace, "%" PRIu64 " has a lease for %" PRIu64 " ms\n", id,
+                      end_ms - now_ms);
+    } else {
+        (void)fprintf(scenario->trace, "%" PRIu64 " has no lease\n", id);
     }
 }
 
@@ -246,6 +269,12 @@ static bool do_numbers(struct scenario *scenario, const struct words *words)
         report(scenario, name, cluster_read(cluster, first, argument(scenario, words, 2)));
     } else if (strcmp(name, "transfer") == 0) {
         report(scenario, name, cluster_transfer(cluster, first, argument(scenario, words, 2)));
+    } else if (strcmp(name, "compact") == 0) {
+        cluster_compact(cluster, first, argument(scenario, words, 2), argument(scenario, words, 3));
+    } else if (strcmp(name, "install") == 0) {
+        report(scenario, name, cluster_install(cluster, first));
+    } else if (strcmp(name, "lease") == 0) {
+        do_lease(scenario, first);
     } else if (strcmp(name, "cut") == 0) {
         cluster_cut(cluster, first, argument(scenario, words, 2));
     } else {

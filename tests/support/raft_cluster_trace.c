@@ -130,6 +130,17 @@ void cluster_trace_view(struct cluster *cluster, struct cluster_node *node)
     if (view.commit_index != seen->commit_index) {
         cluster_trace(cluster, node->id, "commits %" PRIu64, view.commit_index);
     }
+    if (view.installing.index != seen->installing.index && view.installing.index != 0) {
+        cluster_trace(cluster, node->id, "wants snapshot %" PRIu64 "^%" PRIu64,
+                      view.installing.index, view.installing.term);
+    }
+    if (view.base.index != seen->base.index) {
+        cluster_trace(cluster, node->id, "has a log after %" PRIu64 "^%" PRIu64, view.base.index,
+                      view.base.term);
+    }
+    if (view.config_index != seen->config_index) {
+        cluster_trace(cluster, node->id, "acts by configuration %" PRIu64, view.config_index);
+    }
     for (uint32_t i = 0; i < node->out->reads_count; i++) {
         cluster_trace(cluster, node->id, "confirms read %" PRIu64 " at %" PRIu64,
                       node->out->reads[i], node->out->read_indexes[i]);
