@@ -178,7 +178,6 @@ enum rk_status raft_snapshot_installed(struct raft *raft, struct raft_entry_id i
 void raft_snapshot_install_failed(struct raft *raft, struct raft_entry_id id);
 
 /* lease.c */
-void raft_lease_begin(struct raft *raft);            /* of a term as leader */
 void raft_lease_note_round(struct raft *raft);       /* raft->round leaves */
 void raft_lease_drop(struct raft *raft);             /* until a later round is acknowledged */
 void raft_lease_give_up(struct raft *raft);          /* for the rest of the term */

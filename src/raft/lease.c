@@ -2,16 +2,8 @@
  * timeout from then on (4.2.3), nor after a restart (pitfall 105). So from the time a round left,
  * nobody else is elected for that long, if a quorum has acknowledged it and all clocks run alike but
  * for what options.lease_ms takes off. */
-#include "base/assert.h"
 #include "raft/internal.h"
 #include "raft/quorum.h"
-
-void raft_lease_begin(struct raft *raft)
-{
-    RK_ASSERT(raft->role == RAFT_LEADER);
-    raft->is_lease_given_up = false;
-    raft_lease_drop(raft);
-}
 
 void raft_lease_note_round(struct raft *raft)
 {

@@ -100,7 +100,6 @@ uint64_t progress_snapshot(struct progress *progress, raft_index snapshot_index,
     progress->sequence++;
     progress->state = PROGRESS_SNAPSHOT;
     progress->snapshot_index = snapshot_index;
-    progress->next_index = snapshot_index + 1;
     progress->probe_sequence = 0;
     progress->moved_ms = now_ms;
     inflight_clear(progress);
@@ -199,9 +198,6 @@ void progress_probe(struct progress *progress)
 
 void progress_unreachable(struct progress *progress)
 {
-    if (progress->state == PROGRESS_SNAPSHOT) {
-        return;
-    }
     if (progress->state == PROGRESS_REPLICATE) {
         progress_probe(progress);
     }

@@ -96,8 +96,8 @@ void progress_refused(struct progress *progress, uint64_t sequence, raft_index p
 /* Back to probing at match_index + 1; what is under way is given up. */
 void progress_probe(struct progress *progress);
 
-/* A message was lost for certain: probe, once the peer has answered something. A snapshot on its
- * way has a fate of its own. */
+/* A message was lost for certain: nothing more, until the peer has answered something; then probe,
+ * if it was replicating. A snapshot on its way has a fate of its own. */
 void progress_unreachable(struct progress *progress);
 
 /* Called at a sign of life: appends that had no answer for `patience_ms`, and a snapshot that was

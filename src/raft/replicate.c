@@ -91,7 +91,7 @@ void raft_replicate_begin(struct raft *raft)
     raft->leader = raft->options.id;
     raft->is_transfer = false;
     raft->quorum_floor_ms = raft->now_ms;
-    raft_lease_begin(raft);
+    raft->is_lease_given_up = false;
     raft->term_start = raft->trail.last_index + 1;
     for (uint32_t i = 0; i < raft->peers_count; i++) {
         progress_reset(&raft->peers[i], raft->term_start, raft->now_ms);

@@ -325,6 +325,17 @@ START_TEST(pitfall_69_a_newer_offer_supersedes)
 }
 END_TEST
 
+/* The leader has found out that this node needs none, or an older one, which is here. */
+START_TEST(an_offer_of_what_is_committed_takes_the_former_back)
+{
+    offer(4, 9, 3);
+    offer(1, 2, 4);
+    ck_assert_uint_eq(answers_count(), 2);
+    ck_assert(answered()->accepted);
+    ck_assert_uint_eq(view().installing.index, 0);
+}
+END_TEST
+
 /* A late offer that the leader has replaced since. */
 START_TEST(an_overtaken_offer_is_refused)
 {
@@ -402,6 +413,10 @@ START_TEST(nothing_is_installed_that_was_not_offered)
 {
     ck_assert_int_eq(say_installed(4, 9), RK_INVALID);
     ck_assert_int_eq(say_installed(0, 0), RK_INVALID);
+    offer(4, 9, 3);
+    ck_assert_int_eq(say_installed(3, 9), RK_INVALID);
+    ck_assert_int_eq(say_installed(4, 8), RK_INVALID);
+    ck_assert_uint_eq(view().installing.index, 9);
     ck_assert_uint_eq(view().last.index, 4);
 }
 END_TEST
@@ -486,6 +501,7 @@ int main(void)
     tcase_add_test(tcase, an_append_of_a_new_leader_takes_the_offer_back);
     tcase_add_test(tcase, pitfall_69_a_repeated_offer_goes_on);
     tcase_add_test(tcase, pitfall_69_a_newer_offer_supersedes);
+    tcase_add_test(tcase, an_offer_of_what_is_committed_takes_the_former_back);
     tcase_add_test(tcase, an_overtaken_offer_is_refused);
     tcase_add_test(tcase, pitfall_70_a_new_leaders_offer_supersedes);
     tcase_add_test(tcase, an_offer_of_a_former_term_is_refused);

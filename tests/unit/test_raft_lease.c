@@ -176,6 +176,22 @@ START_TEST(pitfall_104_after_timeout_now_the_term_has_no_lease_any_more)
 }
 END_TEST
 
+/* The next term is another one: nobody was told to stand in it. */
+START_TEST(a_term_after_a_transfer_has_leases_again)
+{
+    ck_assert_int_eq(cluster_transfer(cluster, 1, 3), RK_OK);
+    ck_assert_ptr_nonnull(sent(RAFT_TIMEOUT_NOW, 3));
+    say_heartbeat(2, 2, 0);
+    cluster_persist(cluster, 1);
+    clear_flight();
+    puppet_lead();
+    accept(3, view().last.index);
+    const uint64_t sent_ms = begin_round();
+    confirm(3);
+    ck_assert_uint_eq(view().lease_end_ms, sent_ms + 900);
+}
+END_TEST
+
 /* Nobody was told to stand: the promises hold. */
 START_TEST(a_transfer_given_up_before_timeout_now_keeps_the_promises)
 {
@@ -328,6 +344,7 @@ int main(void)
     tcase_add_test(tcase, pitfall_96_there_is_no_lease_before_the_term_has_committed);
     tcase_add_test(tcase, pitfall_104_a_transfer_ends_the_lease_before_timeout_now_leaves);
     tcase_add_test(tcase, pitfall_104_after_timeout_now_the_term_has_no_lease_any_more);
+    tcase_add_test(tcase, a_term_after_a_transfer_has_leases_again);
     tcase_add_test(tcase, a_transfer_given_up_before_timeout_now_keeps_the_promises);
     tcase_add_test(tcase, pitfall_106_a_configuration_ends_the_lease);
     tcase_add_test(tcase, pitfall_106_a_joint_configuration_needs_both_halves);

@@ -217,6 +217,59 @@ START_TEST(sending_past_the_window_aborts)
 }
 END_TEST
 
+/* At 12 of 20, which are in a snapshot: offered at 5000. */
+static uint64_t offer_snapshot(void)
+{
+    start_pipeline();
+    return progress_snapshot(&progress, 20, 5000);
+}
+
+START_TEST(nothing_is_sent_while_a_snapshot_is_under_way)
+{
+    (void)offer_snapshot();
+    ck_assert_int_eq(progress.state, PROGRESS_SNAPSHOT);
+    ck_assert(!progress_may_send(&progress, 4));
+    progress_unreachable(&progress);
+    ck_assert_int_eq(progress.state, PROGRESS_SNAPSHOT);
+}
+END_TEST
+
+/* Pitfall 40: a snapshot is given four times as long as an append, from its last sign of life. */
+START_TEST(pitfall_40_a_silent_snapshot_is_given_up)
+{
+    (void)offer_snapshot();
+    progress_expire(&progress, 5399, 100);
+    ck_assert_int_eq(progress.state, PROGRESS_SNAPSHOT);
+    progress_snapshot_moved(&progress, 5399);
+    progress_expire(&progress, 5798, 100);
+    ck_assert_int_eq(progress.state, PROGRESS_SNAPSHOT);
+    progress_expire(&progress, 5799, 100);
+    ck_assert_int_eq(progress.state, PROGRESS_PROBE);
+    ck_assert_uint_eq(progress.next_index, 13);
+}
+END_TEST
+
+START_TEST(a_late_acknowledgement_short_of_the_snapshot_changes_nothing_else)
+{
+    const uint64_t sequence = offer_snapshot();
+    ck_assert(progress_accepted(&progress, sequence - 1, 15, 5010));
+    ck_assert_int_eq(progress.state, PROGRESS_SNAPSHOT);
+    ck_assert(progress_accepted(&progress, sequence, 20, 5020));
+    ck_assert_int_eq(progress.state, PROGRESS_PROBE);
+    ck_assert_uint_eq(progress.next_index, 21);
+}
+END_TEST
+
+START_TEST(a_late_refusal_does_not_end_a_snapshot)
+{
+    start_pipeline();
+    const uint64_t sequence = progress_sent(&progress, 14, 120);
+    (void)progress_snapshot(&progress, 20, 5000);
+    progress_refused(&progress, sequence, 13, 5);
+    ck_assert_int_eq(progress.state, PROGRESS_SNAPSHOT);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("progress");
@@ -237,5 +290,9 @@ int main(void)
     tcase_add_test(tcase, an_unreachable_peer_is_left_alone_until_it_answers);
     tcase_add_test(tcase, a_loss_takes_match_back_and_old_answers_with_it);
     tcase_add_test_raise_signal(tcase, sending_past_the_window_aborts, SIGABRT);
+    tcase_add_test(tcase, nothing_is_sent_while_a_snapshot_is_under_way);
+    tcase_add_test(tcase, pitfall_40_a_silent_snapshot_is_given_up);
+    tcase_add_test(tcase, a_late_acknowledgement_short_of_the_snapshot_changes_nothing_else);
+    tcase_add_test(tcase, a_late_refusal_does_not_end_a_snapshot);
     return run_suite("raft_progress", tcase);
 }
