@@ -1,110 +1,120 @@
 /* Conflict hints (dissertation 3.5, pitfall 32): whatever two logs a leader and a follower have,
  * a few probes find where they meet, and the follower ends with the leader's log. All pairs of
- * logs of up to five entries in three terms are tried that Log Matching allows. */
+ * logs of up to six entries in four terms are tried that Log Matching allows. */
 #include "base/assert.h"
-#include "support/raft_cluster.h"
+#include "support/raft_solo.h"
 #include "support/run.h"
 
-enum { LENGTH_MAX = 5, TERMS = 3, LOGS_MAX = 64 };
+enum { LENGTH_MAX = 6, TERMS = 4, LOGS_MAX = 210 };
 
-struct log {
-    uint32_t count;
-    raft_term terms[LENGTH_MAX];
-};
-
-static struct log logs[LOGS_MAX];
+static const struct raft_config three = {.voters = {1, 2, 3}, .voters_count = 3};
+static struct solo_log logs[LOGS_MAX];
 static uint32_t logs_count;
 
-/* All logs that begin like `log`. */
-static void list_logs(struct log log)
-{
-    RK_ASSERT(logs_count < LOGS_MAX);
-    logs[logs_count] = log;
-    logs_count++;
-    if (log.count == LENGTH_MAX) {
-        return;
-    }
-    const raft_term least = log.count == 0 ? 1 : log.terms[log.count - 1];
-    log.count++;
-    for (raft_term term = least; term <= TERMS; term++) {
-        log.terms[log.count - 1] = term;
-        list_logs(log);
-    }
-}
+static struct solo elected; /* node 1, which leads with the log of the test */
+static struct solo leader;  /* a copy of it for each follower */
+static struct solo follower;
 
-/* 3.5: if two logs have an entry with the same index and term, they are the same up to it. */
-static bool may_both_exist(const struct log *a, const struct log *b)
+/* The append of the latest step for the follower; false: there is none. */
+static bool take_append(struct raft_message *ret)
 {
-    bool is_same = true;
-    for (uint32_t i = 0; i < a->count && i < b->count; i++) {
-        if (a->terms[i] == b->terms[i] && !is_same) {
-            return false;
+    bool is_found = false;
+    for (uint32_t i = 0; i < leader.out->messages_count; i++) {
+        const struct raft_message *message = &leader.out->messages[i];
+        if (message->type == RAFT_APPEND_REQUEST && message->to == 2) {
+            *ret = *message;
+            is_found = true;
         }
-        is_same = is_same && a->terms[i] == b->terms[i];
     }
-    return true;
+    return is_found;
 }
 
-static void check_same_log(struct cluster *cluster)
+/* The entries that the leader's node would put in. */
+static void fill(struct raft_message *message, struct raft_entry *entries)
 {
-    const struct cluster_log *leader = cluster_node(cluster, 1)->log;
-    const struct cluster_log *follower = cluster_node(cluster, 2)->disk;
-    ck_assert_uint_eq(leader->count, follower->count);
-    for (uint32_t i = 0; i < leader->count; i++) {
-        ck_assert_uint_eq(leader->entries[i].id.term, follower->entries[i].id.term);
+    struct raft_append_request *request = &message->append_request;
+    request->entries_count = (uint32_t)(request->entries_last - request->previous.index);
+    for (uint32_t i = 0; i < request->entries_count; i++) {
+        raft_term term = 0;
+        const raft_index index = request->previous.index + 1 + i;
+        ck_assert_int_eq(raft_term_at(leader.raft, index, &term), RK_OK);
+        entries[i] =
+            (struct raft_entry){.id = {.term = term, .index = index}, .type = RAFT_ENTRY_COMMAND};
+    }
+    request->entries = entries;
+}
+
+/* One append and its answer; true: it was refused. */
+static bool exchange(struct raft_message *append)
+{
+    struct raft_entry entries[SOLO_LOG_MAX];
+    fill(append, entries);
+    solo_receive(&follower, append);
+    ck_assert_uint_eq(follower.out->messages_count, 1);
+    const struct raft_message answer = follower.out->messages[0];
+    solo_persist(&follower);
+    solo_receive(&leader, &answer);
+    return !answer.append_response.accepted;
+}
+
+static void check_same_log(void)
+{
+    const struct raft_entry_id last = raft_view(leader.raft).last;
+    ck_assert_uint_eq(raft_view(follower.raft).last.index, last.index);
+    for (raft_index index = 1; index <= last.index; index++) {
+        raft_term ours = 0;
+        raft_term theirs = 0;
+        ck_assert_int_eq(raft_term_at(leader.raft, index, &ours), RK_OK);
+        ck_assert_int_eq(raft_term_at(follower.raft, index, &theirs), RK_OK);
+        ck_assert_uint_eq(ours, theirs);
     }
 }
 
-/* Returns how many appends were refused. */
-static uint32_t replicate(struct cluster *cluster)
+/* `first` is what the leader sends at the beginning of its term. */
+static void check_pair(const struct solo_log *followers, const struct raft_message *first)
 {
+    struct raft_message append = *first;
     uint32_t refused = 0;
-    for (uint32_t turns = 0; turns < 20; turns++) {
-        (void)cluster_deliver(cluster, RAFT_APPEND_REQUEST, 1, 2);
-        cluster_persist(cluster, 2);
-        const int at = cluster_find(cluster, RAFT_APPEND_RESPONSE, 2, 1);
-        if (at < 0) {
-            return refused;
-        }
-        refused += !cluster->flights[at].message.append_response.accepted;
-        cluster_deliver_at(cluster, at);
-    }
-    ck_abort_msg("the logs do not converge");
-    return refused;
-}
+    bool is_sent = true;
 
-static void check_pair(const struct log *leader, const struct log *follower)
-{
-    struct cluster *cluster = cluster_new(&(struct cluster_options){
-        .nodes_count = 3, .seed = 1, .is_network_manual = true, .is_disk_manual = true});
-    const raft_term next_term = TERMS;
-    cluster_set_log(cluster, 1, leader->terms, leader->count);
-    cluster_crash(cluster, 1);
-    cluster_node(cluster, 1)->disk_state.term = next_term; /* leads in the term after all */
-    cluster_start(cluster, 1);
-    cluster_set_log(cluster, 2, follower->terms, follower->count);
-    cluster_make_leader(cluster, 1, 3);
-    const uint32_t refused = replicate(cluster);
-    check_same_log(cluster);
+    solo_copy(&leader, &elected);
+    solo_start(&follower, 2, &three, followers, TERMS);
+    for (uint32_t turns = 0; is_sent; turns++) {
+        ck_assert_uint_lt(turns, 20);
+        refused += exchange(&append);
+        is_sent = take_append(&append);
+    }
+    check_same_log();
     ck_assert_uint_le(refused, TERMS + 1);
-    cluster_free(cluster);
 }
 
 /* Loop: the leader's log. */
 START_TEST(pitfall_32_every_pair_of_logs_converges_within_a_probe_per_term)
 {
-    const struct log *leader = &logs[_i];
+    const raft_node_id voters[] = {3};
+    struct raft_message first;
+
+    elected = solo_new();
+    leader = solo_new();
+    follower = solo_new();
+    solo_start(&elected, 1, &three, &logs[_i], TERMS);
+    solo_lead(&elected, voters, 1);
+    *leader.out = *elected.out;
+    ck_assert(take_append(&first));
     for (uint32_t i = 0; i < logs_count; i++) {
-        if (may_both_exist(leader, &logs[i])) {
-            check_pair(leader, &logs[i]);
+        if (solo_logs_match(&logs[_i], &logs[i])) {
+            check_pair(&logs[i], &first);
         }
     }
+    solo_free(&elected);
+    solo_free(&leader);
+    solo_free(&follower);
 }
 END_TEST
 
 int main(void)
 {
-    list_logs((struct log){0});
+    logs_count = solo_all_logs(logs, LOGS_MAX, LENGTH_MAX, TERMS);
     TCase *tcase = tcase_create("hint");
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, pitfall_32_every_pair_of_logs_converges_within_a_probe_per_term, 0,
