@@ -37,6 +37,7 @@ enum api_consistency {
 struct api_options { /* limits and settings that answers depend on; see etc/raftkv.conf */
     uint32_t key_size_max;
     uint32_t value_size_max;
+    uint32_t session_ttl_min_ms;
     char datacenter[65];
 };
 

@@ -3,18 +3,16 @@
 #include <string.h>
 
 #include "api/answer.h"
+#include "api/propose.h"
 #include "api/read_options.h"
 #include "api/request.h"
 #include "api/reserve.h"
 #include "base/assert.h"
-#include "base/frame.h"
 #include "base/parse.h"
 #include "statemachine/command.h"
 
-enum {
-    FRAME_FIXED_SIZE = 128, /* of a frame and a command, beside key and value */
-    ENTRY_FIXED_SIZE = 192, /* of a rendered entry: names, five numbers; more is legal, but slow */
-};
+/* Of a rendered entry: names, five numbers; more is legal, but slow. */
+enum { ENTRY_FIXED_SIZE = 192 };
 
 static bool key_check(const struct api_call *call, struct http_response *response)
 {
@@ -86,20 +84,6 @@ static bool number_parse(const struct api_call *call, const char *name,
     return false;
 }
 
-/* Locks come with sessions; a lock that is silently not taken would be worse than a refusal. */
-static bool lock_check(const struct api_call *call, struct http_response *response)
-{
-    if (request_has(call, "acquire")) {
-        answer_text(response, 400, "acquire is not supported yet");
-        return false;
-    }
-    if (request_has(call, "release")) {
-        answer_text(response, 400, "release is not supported yet");
-        return false;
-    }
-    return true;
-}
-
 /* Both old and new wording: one client looks for `too large`, another for `Value exceeds`. */
 static bool value_check(const struct api_call *call, struct http_response *response)
 {
@@ -119,16 +103,31 @@ static bool value_check(const struct api_call *call, struct http_response *respo
     return false;
 }
 
-/* The frame is made whole here, at its final size: nothing parses or copies it before apply. */
-static enum api_action propose(struct api_call *call, const struct sm_command *command,
-                               size_t bytes_size)
+/* acquire or release: the command is another one. False: the response is made. */
+static bool lock_take(const struct api_call *call, struct sm_command *command,
+                      struct http_response *response)
 {
-    buf_reserve(&call->frame, bytes_size + FRAME_FIXED_SIZE);
-    const size_t offset = rk_frame_begin(&call->frame, RAFT_ENTRY_COMMAND);
-    sm_command_encode(command, &call->frame);
-    rk_frame_end(&call->frame, offset);
-    RK_ASSERT(rk_buf_status(&call->frame) == RK_OK);
-    return API_PROPOSE;
+    const bool acquires = request_has(call, "acquire");
+    const char *session = request_parameter(call, acquires ? "acquire" : "release");
+
+    if (session == NULL) {
+        return true;
+    }
+    if (*session == '\0') {
+        answer_text(response, 500, "missing session");
+        return false;
+    }
+    const struct sm_command_put put = command->put;
+    *command = (struct sm_command){.type = SM_COMMAND_KV_OP};
+    command->op = (struct sm_kv_op){.verb = acquires ? SM_KV_LOCK : SM_KV_UNLOCK,
+                                    .key = put.key,
+                                    .value = put.value,
+                                    .flags = put.flags,
+                                    .has_session = true};
+    request_session_id(
+        (struct rk_bytes){.data = (const uint8_t *)session, .size = (uint32_t)strlen(session)},
+        &command->op.session);
+    return true;
 }
 
 enum api_action kv_put_begin(struct api_call *call, const struct node_view *node,
@@ -141,14 +140,14 @@ enum api_action kv_put_begin(struct api_call *call, const struct node_view *node
     if (!common_check(call, node, response) || !key_check(call, response) ||
         !conflict_check(call, exclusive, response) ||
         !number_parse(call, "flags", response, &put->flags) ||
-        !number_parse(call, "cas", response, &put->cas) || !lock_check(call, response) ||
-        !value_check(call, response)) {
+        !number_parse(call, "cas", response, &put->cas) || !value_check(call, response)) {
         return API_RESPOND;
     }
     put->key = request_key(call);
     put->value = call->request->body;
     put->has_cas = request_has(call, "cas");
-    return propose(call, &command, (size_t)put->key.size + put->value.size);
+    const size_t bytes_size = (size_t)put->key.size + put->value.size;
+    return lock_take(call, &command, response) ? propose(call, &command, bytes_size) : API_RESPOND;
 }
 
 enum api_action kv_delete_begin(struct api_call *call, const struct node_view *node,
@@ -176,12 +175,35 @@ enum api_action kv_delete_begin(struct api_call *call, const struct node_view *n
     return propose(call, &command, command.delete.key.size);
 }
 
+/* What a client has to tell apart from a lock that somebody else holds. True: it is answered. */
+static bool lock_fault(const struct api_call *call, const struct sm_result *result,
+                       struct http_response *response)
+{
+    if (result->reason == SM_SESSION_UNKNOWN) {
+        answer_text_begin(response, 500);
+        rk_buf_append_text(&response->body, "invalid session ");
+        answer_append_quoted(&response->body, request_parameter(call, "acquire"));
+        return true;
+    }
+    if (result->reason == SM_TOO_MANY_LOCKS) {
+        answer_text(response, 500, "the session holds too many keys");
+        return true;
+    }
+    return false;
+}
+
 void kv_write_finish(struct api_call *call, const struct sm_result *result,
                      struct http_response *response)
 {
     struct rk_json json;
 
     RK_ASSERT(result->index > 0);
+    if (lock_fault(call, result, response)) {
+        return;
+    }
+    if (result->fence > 0) {
+        http_response_header_u64(response, "X-Raftkv-Fence", result->fence);
+    }
     http_response_header_u64(response, "X-Consul-Index",
                              result->modify_index > 0 ? result->modify_index : result->index);
     answer_json_begin(call, response, &json);
@@ -199,6 +221,12 @@ void kv_entry_render(struct rk_json *json, const struct sm_kv_entry *entry)
     rk_json_u64(json, entry->flags);
     rk_json_name(json, "Value");
     rk_json_base64(json, entry->value);
+    if (entry->is_locked) {
+        char session[SESSION_ID_TEXT_SIZE];
+        session_id_format(&entry->session, session);
+        rk_json_name(json, "Session");
+        rk_json_text(json, session);
+    }
     rk_json_name(json, "CreateIndex");
     rk_json_u64(json, entry->create_index);
     rk_json_name(json, "ModifyIndex");

@@ -98,6 +98,21 @@ struct rk_bytes request_key(const struct api_call *call)
     return key;
 }
 
+void request_session_id(struct rk_bytes text, struct session_id *ret)
+{
+    char copy[SESSION_ID_TEXT_SIZE];
+
+    *ret = (struct session_id){.bytes = {0}};
+    if (text.size != SESSION_ID_TEXT_SIZE - 1 || memchr(text.data, '\0', text.size) != NULL) {
+        return;
+    }
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    if (session_id_parse(copy, ret) != RK_OK) {
+        *ret = (struct session_id){.bytes = {0}};
+    }
+}
+
 enum request_fault request_decode_key(struct api_call *call, struct rk_bytes rest)
 {
     if (rest.size == 0) {

@@ -13,6 +13,7 @@
 
 #include "api/api.h"
 #include "base/bytes.h"
+#include "statemachine/session.h"
 
 /* What can be wrong with a target; each has its text in answer.c. */
 enum request_fault {
@@ -51,6 +52,9 @@ bool request_has(const struct api_call *call, const char *name);
 
 /* Appends all parameters as a query string, sorted by name, with its escapes. */
 void request_encode_query(const struct api_call *call, struct rk_buf *buf);
+
+/* The session that a text names; all zero, which nobody has, if no session can have that id. */
+void request_session_id(struct rk_bytes text, struct session_id *ret);
 
 /* The decoded key; lent while the call lives. */
 struct rk_bytes request_key(const struct api_call *call);

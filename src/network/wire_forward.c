@@ -1,5 +1,5 @@
 /* Behind the line of a request: count times u32 size (little-endian), payload.
- * Behind the line of an answer: count times u8 status, u8 size, result. */
+ * Behind the line of an answer: count times u8 status, u32 size, result. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -7,7 +7,7 @@
 #include "base/le.h"
 #include "network/wire_line.h"
 
-_Static_assert(WIRE_RESULT_SIZE_MAX <= UINT8_MAX, "a result's size is one byte");
+enum { ITEM_HEAD_SIZE = 5 }; /* u8 status, u32 size */
 
 static void put_u32(struct rk_buf *buf, uint32_t value)
 {
@@ -109,21 +109,23 @@ void wire_encode_forward_answer(const struct wire_forward_answer *answer, struct
     wire_line_end(&json);
     for (uint32_t i = 0; i < answer->count; i++) {
         const struct wire_forward_item *item = &answer->items[i];
-        RK_ASSERT(item->result_size <= WIRE_RESULT_SIZE_MAX);
+        RK_ASSERT(item->result.size <= WIRE_RESULT_SIZE_MAX);
         rk_buf_append_byte(buf, wire_status_code(item->status));
-        rk_buf_append_byte(buf, (uint8_t)item->result_size);
-        rk_buf_append(buf, item->result, item->result_size);
+        put_u32(buf, item->result.size);
+        rk_buf_append(buf, item->result.data, item->result.size);
     }
 }
 
 static void get_item(struct wire_line *line, struct wire_forward_item *ret)
 {
-    if (line->rest.size < 2 || line->rest.data[1] > line->rest.size - 2) {
+    if (line->rest.size < ITEM_HEAD_SIZE ||
+        rk_le_u32(line->rest.data + 1) > line->rest.size - ITEM_HEAD_SIZE) {
         wire_line_refuse(line, "a result is cut short");
         return;
     }
-    ret->result_size = line->rest.data[1];
-    if (ret->result_size > WIRE_RESULT_SIZE_MAX) {
+    ret->result = (struct rk_bytes){.data = line->rest.data + ITEM_HEAD_SIZE,
+                                    .size = rk_le_u32(line->rest.data + 1)};
+    if (ret->result.size > WIRE_RESULT_SIZE_MAX) {
         wire_line_refuse(line, "a result is too large");
         return;
     }
@@ -131,8 +133,7 @@ static void get_item(struct wire_line *line, struct wire_forward_item *ret)
         wire_line_refuse(line, "unknown status");
         return;
     }
-    memcpy(ret->result, line->rest.data + 2, ret->result_size);
-    skip(line, 2 + ret->result_size);
+    skip(line, ITEM_HEAD_SIZE + ret->result.size);
 }
 
 enum rk_status wire_decode_forward_answer(struct rk_bytes body, struct wire_forward_answer *ret,

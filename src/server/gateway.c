@@ -72,6 +72,7 @@ static struct call *call_new(struct gateway_loop *loop)
         loop->pool_count--;
     }
     call->request = (struct client_request){0};
+    sm_result_init(&call->request.result);
     call->give_up = NULL;
     call->completions_due = 0;
     call->loop = loop;
@@ -85,6 +86,7 @@ static void call_free(struct call *call)
     api_end(&call->api);
     rk_heap_free(call->give_up);
     rk_buf_done(&call->request.frame);
+    sm_result_done(&call->request.result);
     if (call->request.admin != NULL) {
         rk_buf_done(&call->request.admin->body);
         rk_heap_free(call->request.admin);
@@ -437,6 +439,7 @@ void gateway_api_options(const struct options *options, struct api_options *ret)
 {
     ret->key_size_max = options->max_key_size;
     ret->value_size_max = options->max_value_size;
+    ret->session_ttl_min_ms = options->session_ttl_min_ms;
     memcpy(ret->datacenter, options->datacenter, sizeof(ret->datacenter));
 }
 

@@ -7,8 +7,7 @@
 enum { APPLY_READ_BYTES = 1 << 20, RECLAIM_BUDGET = 4096, APPLY_CLOCK_EVERY = 64 };
 
 /* The waiter for this entry, if it is this node's and of this term (pitfall 114). */
-static void answer_waiter(struct node *node, struct raft_entry_id id,
-                          const struct sm_result *result)
+static void answer_waiter(struct node *node, struct raft_entry_id id, struct sm_result *result)
 {
     const struct pending_item *first = pending_first(&node->pending);
 
@@ -27,8 +26,10 @@ static void apply_one(struct node *node, const struct rk_frame *frame)
     const struct raft_entry_id id = {.term = frame->term, .index = frame->index};
     const struct sm_place place = {
         .term = frame->term, .index = frame->index, .time_ms = frame->time_ms};
-    struct sm_result result = {.accepted = true, .index = id.index};
+    struct sm_result result;
 
+    sm_result_init(&result);
+    result.index = id.index;
     if (frame->type == RAFT_ENTRY_COMMAND) {
         if (sm_apply(node->sm, &place, frame->body, &result) != RK_OK) {
             /* What others apply may not be skipped (pitfall 141). */
@@ -41,6 +42,7 @@ static void apply_one(struct node *node, const struct rk_frame *frame)
     }
     node->last_applied = id.index;
     answer_waiter(node, id, &result);
+    sm_result_done(&result);
 }
 
 static void apply_frame(struct node *node, struct rk_bytes bytes, uint32_t *ret_size)

@@ -75,13 +75,11 @@ static void forward_again(struct node *node, struct client_list *items)
 static void item_answered(struct node *node, struct client_request *request,
                           const struct wire_forward_item *item, struct client_list *again)
 {
-    const struct rk_bytes bytes = {.data = item->result, .size = item->result_size};
-
     if (item->status == RK_NOT_LEADER) {
         client_list_push(again, request);
         return;
     }
-    if (item->status == RK_OK && sm_result_decode(bytes, &request->result) != RK_OK) {
+    if (item->status == RK_OK && sm_result_decode(item->result, &request->result) != RK_OK) {
         node_complete(node, request, RK_UNKNOWN);
         return;
     }
@@ -137,12 +135,34 @@ static void forward_finish(struct node *node, struct forward_in *forward)
 {
     struct rk_buf body;
 
+    for (uint32_t i = 0; i < forward->answer->count; i++) {
+        struct wire_forward_item *item = &forward->answer->items[i];
+        item->result.data =
+            item->result.size > 0 ? forward->results.data + forward->result_begins[i] : NULL;
+    }
     forward->answer->term = node->view.hard_state.term;
     rk_buf_init(&body, RK_PEER_BODY_SIZE_MAX);
     wire_encode_forward_answer(forward->answer, &body);
     node_answer_buf(node, forward->exchange, &body);
+    rk_buf_done(&forward->results);
     rk_heap_free(forward->answer);
     rk_heap_free(forward);
+}
+
+/* Where the answer would be larger than a peer takes, what was done cannot be said. */
+static void keep_result(struct forward_in *forward, uint32_t item, const struct sm_result *result)
+{
+    struct wire_forward_item *answer = &forward->answer->items[item];
+    const size_t begin = forward->results.size;
+
+    sm_result_encode(result, &forward->results);
+    if (forward->results.overflowed) {
+        forward->results.overflowed = false;
+        forward->results.size = begin;
+        answer->status = RK_UNKNOWN;
+    }
+    answer->result.size = (uint32_t)(forward->results.size - begin);
+    forward->result_begins[item] = (uint32_t)begin;
 }
 
 void node_forward_item_done(struct node *node, struct forward_in *forward, uint32_t item,
@@ -152,15 +172,7 @@ void node_forward_item_done(struct node *node, struct forward_in *forward, uint3
 
     answer->status = status;
     if (status == RK_OK) {
-        struct rk_buf encoded;
-        rk_buf_init(&encoded, WIRE_RESULT_SIZE_MAX);
-        sm_result_encode(result, &encoded);
-        RK_ASSERT(!encoded.overflowed);
-        for (uint32_t i = 0; i < encoded.size; i++) {
-            answer->result[i] = encoded.data[i];
-        }
-        answer->result_size = (uint32_t)encoded.size;
-        rk_buf_done(&encoded);
+        keep_result(forward, item, result);
     }
     RK_ASSERT(forward->open_count > 0);
     forward->open_count--;
@@ -207,6 +219,7 @@ static void forward_open(struct node *node, struct http_exchange *exchange,
     const bool may_propose = node_is_leader(node) && node->view.is_term_committed;
 
     forward->exchange = exchange;
+    rk_buf_init(&forward->results, NODE_FORWARD_RESULTS_MAX);
     forward->answer = rk_heap_zalloc(1, sizeof(*forward->answer));
     forward->answer->envelope = node_envelope(node, received->envelope.from);
     forward->answer->count = received->count;

@@ -40,7 +40,9 @@ enum {
     NODE_RETRY_MS = 5,
     NODE_GIVE_UP_TIMEOUTS = 6, /* election timeouts that a request waits for a leader */
     NODE_EXPIRE_MS = 100,
+    NODE_EXPIRE_RETRY_MS = 50, /* between two entries that end what is over */
     NODE_FORWARD_BYTES_MAX = 1 << 20,
+    NODE_FORWARD_RESULTS_MAX = 6 << 20,
     NODE_FORWARD_TIMEOUT_MS = 5000,
 };
 
@@ -136,6 +138,8 @@ struct forward_in {
     struct http_exchange *exchange;
     uint32_t open_count;
     struct wire_forward_answer *answer;
+    struct rk_buf results; /* encoded; where each begins: */
+    uint32_t result_begins[RK_FORWARD_ITEMS_MAX];
 };
 
 /* Proposals gathered for one step. */
@@ -233,7 +237,10 @@ struct node {
     struct remote_read *remote_reads;
     struct pending pending;
     uint64_t pending_due_ms; /* when those left from a lost leadership are given up */
-    uint64_t retry_at_ms;    /* nothing is sent to a leader before, after it took nothing */
+    raft_index expire_index; /* of the entry that ends what is over, as this leader proposed it */
+    raft_term expire_term;
+    uint64_t expire_retry_ms;
+    uint64_t retry_at_ms; /* nothing is sent to a leader before, after it took nothing */
     uint64_t read_number;
     struct read_batch *read_batches; /* oldest first */
     uint64_t read_batches_due_ms;    /* when their clients' time is looked at again */
@@ -325,13 +332,18 @@ void node_flush_writes(struct node *node);
 void node_fail_pending(struct node *node);
 void node_truncate_pending(struct node *node, raft_index truncate_from);
 void node_await_pending(struct node *node);
+/* A client takes the result over; NULL: there is none. */
 void node_origin_done(struct node *node, struct origin origin, enum rk_status status,
-                      const struct sm_result *result);
+                      struct sm_result *result);
 RK_MUST_USE enum rk_status node_propose(struct node *node, struct rk_buf *frame,
                                         struct origin origin);
 void node_flush_proposals(struct node *node);
 RK_MUST_USE enum rk_status node_propose_membership(struct node *node,
                                                    const struct membership *membership);
+
+/* node_expire.c */
+void node_expire_turn(struct node *node);
+uint64_t node_expire_deadline_ms(const struct node *node);
 
 /* node_forward.c */
 void node_forward_writes(struct node *node);

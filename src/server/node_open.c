@@ -33,7 +33,7 @@ static void open_peer_side(struct node *node)
                                   ? node->options->election_timeout_ms / 2
                                   : PEER_CONNECT_MS_MIN,
         .requests_max = LINK_REQUESTS_MAX,
-        .answer_size_max = RK_APPEND_BYTES_TARGET,
+        .answer_size_max = RK_PEER_BODY_SIZE_MAX,
     };
 
     node->peer_server = http_server_new(&server);

@@ -155,6 +155,7 @@ void node_turn(struct node *node)
     release_early(node);
     node_identity_turn(node);
     node_apply(node);
+    node_expire_turn(node);
     node_flush_writes(node);
     node_flush_reads(node);
     node_members_turn(node);
@@ -215,5 +216,6 @@ uint64_t node_deadline_ms(struct node *node)
     deadline_ms = sooner(deadline_ms, requests_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_members_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_watch_deadline_ms(node));
+    deadline_ms = sooner(deadline_ms, node_expire_deadline_ms(node));
     return deadline_ms;
 }

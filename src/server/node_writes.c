@@ -6,12 +6,12 @@
 #include "server/node_internal.h"
 
 void node_origin_done(struct node *node, struct origin origin, enum rk_status status,
-                      const struct sm_result *result)
+                      struct sm_result *result)
 {
     switch (origin.type) {
     case ORIGIN_CLIENT:
         if (result != NULL) {
-            origin.client->result = *result;
+            sm_result_move(&origin.client->result, result);
         }
         node_complete(node, origin.client, status);
         break;

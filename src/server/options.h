@@ -56,6 +56,7 @@ struct options {
     uint32_t max_request_size;
     uint32_t max_connections;
     uint32_t max_pending_writes;
+    uint32_t session_ttl_min_ms;
     bool log_store_memory; /* nothing survives the process */
     enum rk_log_level log_level;
     enum rk_log_format log_format;

@@ -153,7 +153,7 @@ static const struct options_row rows[] = {
      .kind = OPTIONS_TIME,
      .value = "10s",
      RANGE(100, DAY_MS),
-     .offset = OPTIONS_NOWHERE,
+     AT(session_ttl_min_ms),
      .help = "the shortest session TTL accepted"},
     {.key = "default-read",
      .kind = OPTIONS_SWITCH,

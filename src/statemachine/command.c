@@ -7,11 +7,22 @@
  *          bit 0: has_cas  20 u64 cas
  *                          28 key, value
  *
- * cas is 0 without has_cas; delete prefix has no options.
+ * cas is 0 without has_cas; delete prefix has no options, nor have those below.
+ *
+ *   operation on a key           session: create, destroy, renew    expire
+ *    4 u8  verb                   4 id, 16 bytes                     4 u32 count
+ *    5 u8  options                20 record (create only:            8 u64 term
+ *          bit 0: has_session        session.c)                     16 count times: id, u64
+ *    6 u16 zero                                                        renew_index
+ *    8 u32 key_size
+ *   12 u32 value_size
+ *   16 u64 flags
+ *   24 [id, 16 bytes], key, value
  */
 #include "statemachine/command.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/le.h"
@@ -23,6 +34,11 @@ enum {
     PUT_FIXED_SIZE = 28,
     DELETE_FIXED_SIZE = 16,
     DELETE_PREFIX_FIXED_SIZE = 8,
+    HEAD_SIZE = 4,
+    OP_FIXED_SIZE = 20,
+    OP_HAS_SESSION = 1,
+    EXPIRE_FIXED_SIZE = 16,
+    EXPIRE_ITEM_SIZE = SESSION_ID_SIZE + 8,
 };
 
 _Static_assert(PUT_FIXED_SIZE + RK_KEY_SIZE_MAX + RK_VALUE_SIZE_MAX <= RK_COMMAND_SIZE_MAX,
@@ -69,9 +85,63 @@ static void delete_prefix_encode(const struct sm_command_delete_prefix *command,
     rk_buf_append(buf, command->prefix.data, command->prefix.size);
 }
 
+static void head_encode(enum sm_command_type type, struct rk_buf *buf)
+{
+    const uint8_t head[HEAD_SIZE] = {(uint8_t)type, COMMAND_VERSION};
+
+    rk_buf_append(buf, head, sizeof(head));
+}
+
+static void op_encode(const struct sm_kv_op *op, struct rk_buf *buf)
+{
+    uint8_t fixed[OP_FIXED_SIZE] = {(uint8_t)op->verb, op->has_session ? OP_HAS_SESSION : 0};
+
+    RK_ASSERT(op->key.size > 0 && op->key.size <= RK_KEY_SIZE_MAX);
+    RK_ASSERT(op->value.size <= RK_VALUE_SIZE_MAX);
+    rk_le_put_u32(&fixed[4], op->key.size);
+    rk_le_put_u32(&fixed[8], op->value.size);
+    rk_le_put_u64(&fixed[12], op->flags);
+    rk_buf_append(buf, fixed, sizeof(fixed));
+    rk_buf_append(buf, op->session.bytes, op->has_session ? SESSION_ID_SIZE : 0);
+    rk_buf_append(buf, op->key.data, op->key.size);
+    rk_buf_append(buf, op->value.data, op->value.size);
+}
+
+static void expire_encode(const struct sm_command_expire *expire, struct rk_buf *buf)
+{
+    uint8_t bytes[EXPIRE_FIXED_SIZE - HEAD_SIZE];
+
+    RK_ASSERT(expire->count <= SM_EXPIRE_ITEMS_MAX);
+    RK_ASSERT(expire->items.size == expire->count * EXPIRE_ITEM_SIZE);
+    rk_le_put_u32(bytes, expire->count);
+    rk_le_put_u64(bytes + 4, expire->term);
+    rk_buf_append(buf, bytes, sizeof(bytes));
+    rk_buf_append(buf, expire->items.data, expire->items.size);
+}
+
+void sm_expire_item_append(const struct sm_expire_item *item, struct rk_buf *buf)
+{
+    uint8_t renew_index[8];
+
+    rk_le_put_u64(renew_index, item->renew_index);
+    rk_buf_append(buf, item->id.bytes, SESSION_ID_SIZE);
+    rk_buf_append(buf, renew_index, sizeof(renew_index));
+}
+
+struct sm_expire_item sm_expire_item_at(const struct sm_command_expire *expire, uint32_t i)
+{
+    struct sm_expire_item item;
+
+    RK_ASSERT(i < expire->count);
+    const uint8_t *from = expire->items.data + (size_t)i * EXPIRE_ITEM_SIZE;
+    memcpy(item.id.bytes, from, SESSION_ID_SIZE);
+    item.renew_index = rk_le_u64(from + SESSION_ID_SIZE);
+    return item;
+}
+
 void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
 {
-    RK_ASSERT(command->type >= SM_COMMAND_KV_PUT && command->type <= SM_COMMAND_KV_DELETE_PREFIX);
+    RK_ASSERT(command->type >= SM_COMMAND_KV_PUT && command->type <= SM_COMMAND_EXPIRE);
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
         put_encode(&command->put, buf);
@@ -81,6 +151,23 @@ void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
         return;
     case SM_COMMAND_KV_DELETE_PREFIX:
         delete_prefix_encode(&command->delete_prefix, buf);
+        return;
+    case SM_COMMAND_KV_OP:
+        head_encode(command->type, buf);
+        op_encode(&command->op, buf);
+        return;
+    case SM_COMMAND_SESSION_CREATE:
+    case SM_COMMAND_SESSION_DESTROY:
+    case SM_COMMAND_SESSION_RENEW:
+        head_encode(command->type, buf);
+        rk_buf_append(buf, command->session.id.bytes, SESSION_ID_SIZE);
+        if (command->type == SM_COMMAND_SESSION_CREATE) {
+            session_record_encode(&command->session.record, buf);
+        }
+        return;
+    case SM_COMMAND_EXPIRE:
+        head_encode(command->type, buf);
+        expire_encode(&command->expire, buf);
         return;
     }
 }
@@ -154,6 +241,100 @@ static enum rk_status delete_prefix_decode(struct rk_bytes bytes, uint16_t optio
     return RK_OK;
 }
 
+/* Takes one operation off the front of `rest`. */
+static enum rk_status op_decode(struct rk_bytes *rest, struct sm_kv_op *ret)
+{
+    if (rest->size < OP_FIXED_SIZE) {
+        return RK_CORRUPT;
+    }
+    const uint8_t *from = rest->data;
+    const bool has_session = from[1] == OP_HAS_SESSION;
+    const uint32_t key_size = rk_le_u32(&from[4]);
+    const uint32_t value_size = rk_le_u32(&from[8]);
+    const uint32_t key_at = OP_FIXED_SIZE + (has_session ? SESSION_ID_SIZE : 0);
+    if (from[0] < SM_KV_LOCK || from[0] > SM_KV_UNLOCK || from[1] > OP_HAS_SESSION ||
+        rk_le_u16(&from[2]) != 0 || key_size == 0 || key_size > RK_KEY_SIZE_MAX ||
+        value_size > RK_VALUE_SIZE_MAX || rest->size < key_at ||
+        rest->size - key_at < key_size + value_size) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_kv_op){
+        .verb = (enum sm_kv_verb)from[0],
+        .key = part(*rest, key_at, key_size),
+        .value = part(*rest, key_at + key_size, value_size),
+        .flags = rk_le_u64(&from[12]),
+        .has_session = has_session,
+    };
+    if (has_session) {
+        memcpy(ret->session.bytes, &from[OP_FIXED_SIZE], SESSION_ID_SIZE);
+    }
+    *rest =
+        part(*rest, key_at + key_size + value_size, rest->size - key_at - key_size - value_size);
+    return RK_OK;
+}
+
+static enum rk_status kv_op_decode(struct rk_bytes bytes, struct sm_command *ret)
+{
+    struct rk_bytes rest = part(bytes, HEAD_SIZE, bytes.size - HEAD_SIZE);
+    struct sm_kv_op op;
+
+    if (op_decode(&rest, &op) != RK_OK || rest.size > 0) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_command){.type = SM_COMMAND_KV_OP};
+    ret->op = op;
+    return RK_OK;
+}
+
+static enum rk_status session_decode(struct rk_bytes bytes, struct sm_command *ret)
+{
+    const enum sm_command_type type = (enum sm_command_type)bytes.data[0];
+    const uint32_t size = HEAD_SIZE + SESSION_ID_SIZE;
+    struct session_record record = {.behavior = SESSION_RELEASE};
+
+    if (bytes.size < size || (type != SM_COMMAND_SESSION_CREATE && bytes.size != size)) {
+        return RK_CORRUPT;
+    }
+    if (type == SM_COMMAND_SESSION_CREATE &&
+        session_record_decode(part(bytes, size, bytes.size - size), &record) != RK_OK) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_command){.type = type};
+    memcpy(ret->session.id.bytes, &bytes.data[HEAD_SIZE], SESSION_ID_SIZE);
+    ret->session.record = record;
+    return RK_OK;
+}
+
+static enum rk_status expire_decode(struct rk_bytes bytes, struct sm_command *ret)
+{
+    if (bytes.size < EXPIRE_FIXED_SIZE || rk_le_u32(&bytes.data[4]) > SM_EXPIRE_ITEMS_MAX ||
+        bytes.size != EXPIRE_FIXED_SIZE + rk_le_u32(&bytes.data[4]) * EXPIRE_ITEM_SIZE) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_command){.type = SM_COMMAND_EXPIRE};
+    ret->expire.count = rk_le_u32(&bytes.data[4]);
+    ret->expire.term = rk_le_u64(&bytes.data[8]);
+    ret->expire.items = part(bytes, EXPIRE_FIXED_SIZE, bytes.size - EXPIRE_FIXED_SIZE);
+    return RK_OK;
+}
+
+/* The commands without options. */
+static enum rk_status plain_decode(struct rk_bytes bytes, struct sm_command *ret)
+{
+    switch (bytes.data[0]) {
+    case SM_COMMAND_KV_OP:
+        return kv_op_decode(bytes, ret);
+    case SM_COMMAND_SESSION_CREATE:
+    case SM_COMMAND_SESSION_DESTROY:
+    case SM_COMMAND_SESSION_RENEW:
+        return session_decode(bytes, ret);
+    case SM_COMMAND_EXPIRE:
+        return expire_decode(bytes, ret);
+    default:
+        return RK_CORRUPT;
+    }
+}
+
 enum rk_status sm_command_decode(struct rk_bytes bytes, struct sm_command *ret)
 {
     if (bytes.size < DELETE_PREFIX_FIXED_SIZE || bytes.data[1] != COMMAND_VERSION) {
@@ -171,6 +352,6 @@ enum rk_status sm_command_decode(struct rk_bytes bytes, struct sm_command *ret)
     case SM_COMMAND_KV_DELETE_PREFIX:
         return delete_prefix_decode(bytes, options, ret);
     default:
-        return RK_CORRUPT;
+        return options == 0 ? plain_decode(bytes, ret) : RK_CORRUPT;
     }
 }

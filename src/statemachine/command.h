@@ -14,12 +14,19 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "raft/types.h"
+#include "statemachine/session.h"
 
 /* Values on disk: never renumber; retired ones stay listed. */
 enum sm_command_type {
     SM_COMMAND_KV_PUT = 1,
     SM_COMMAND_KV_DELETE = 2,
     SM_COMMAND_KV_DELETE_PREFIX = 3,
+    SM_COMMAND_KV_OP = 4,
+    SM_COMMAND_SESSION_CREATE = 5,
+    SM_COMMAND_SESSION_DESTROY = 6,
+    SM_COMMAND_SESSION_RENEW = 7,
+    SM_COMMAND_EXPIRE = 8,
 };
 
 struct sm_command_put {
@@ -40,12 +47,51 @@ struct sm_command_delete_prefix {
     struct rk_bytes prefix; /* may be empty: everything */
 };
 
+/* One operation on a key that is more than a put or a delete. Values on disk. */
+enum sm_kv_verb {
+    SM_KV_LOCK = 3,   /* sets, and takes the lock for a session (contract 2.2: acquire) */
+    SM_KV_UNLOCK = 4, /* sets, and gives the lock back (release) */
+};
+
+struct sm_kv_op {
+    enum sm_kv_verb verb;
+    struct rk_bytes key; /* 1 .. RK_KEY_SIZE_MAX bytes */
+    struct rk_bytes value;
+    uint64_t flags;
+    bool has_session;
+    struct session_id session; /* all zero: one that nobody can have */
+};
+
+struct sm_command_session {
+    struct session_id id;
+    struct session_record record; /* of a creation only */
+};
+
+/* What the leader found to have ended (pitfalls 123, 124, 131): it counts only in an entry of the
+ * leader's own term, and a session only if nobody has renewed it since. */
+struct sm_expire_item {
+    struct session_id id;
+    raft_index renew_index;
+};
+enum { SM_EXPIRE_ITEMS_MAX = 256 };
+
+struct sm_command_expire {
+    raft_term term;
+    uint32_t count; /* 0 .. SM_EXPIRE_ITEMS_MAX; lock-delays that are over go by themselves */
+    struct rk_bytes items; /* encoded, one behind the other */
+};
+void sm_expire_item_append(const struct sm_expire_item *item, struct rk_buf *buf);
+struct sm_expire_item sm_expire_item_at(const struct sm_command_expire *expire, uint32_t i);
+
 struct sm_command {
     enum sm_command_type type;
     union {
         struct sm_command_put put;
         struct sm_command_delete delete;
         struct sm_command_delete_prefix delete_prefix;
+        struct sm_kv_op op;
+        struct sm_command_session session;
+        struct sm_command_expire expire;
     };
 };
 

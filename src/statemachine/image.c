@@ -2,12 +2,13 @@
  *
  *   SM_IMAGE_NUMBERS, first and once           the tables, entry after entry in the order of keys
  *     0  u32 version, 1                          0  u32 key_size
- *     4  u32 count of numbers, 5                 4  u32 value_size
+ *     4  u32 count of numbers, 6                 4  u32 value_size
  *     8  u64 last_applied                        8  u64 flags
  *    16  u64 kv_index                           16  u64 create_index
  *    24  u64 tombstone_floor                    24  u64 modify_index
- *    32  u64 time_ms, cluster time              32  u64 lock_index
- *    40  u64 digest of the whole state          40  key, value
+ *    32  u64 session_index                      32  u64 lock_index
+ *    40  u64 time_ms, cluster time              40  key, value
+ *    48  u64 digest of the whole state
  *
  * Types rise; an empty table has no record. A record ends with the entry that makes it
  * SM_IMAGE_RECORD_SIZE_TARGET bytes or more, or with the last one of its table.
@@ -23,7 +24,7 @@
 
 enum {
     NUMBERS_VERSION = 1,
-    NUMBERS_COUNT = 5,
+    NUMBERS_COUNT = 6,
     NUMBERS_SIZE = 8 + NUMBERS_COUNT * 8,
     ENTRY_FIXED_SIZE = 40,
 };
@@ -50,12 +51,39 @@ static bool tombstone_is_legal(const struct omap_entry *entry)
            entry->create_index == entry->modify_index && entry->lock_index <= entry->modify_index;
 }
 
+/* Of a key that is locked too, which the reader's end looks at. */
+static bool lock_is_legal(const struct omap_entry *entry)
+{
+    return entry->key.size > 0 && entry->value.size == SESSION_ID_SIZE && entry->flags == 0 &&
+           entry->create_index == entry->modify_index && entry->lock_index == 0;
+}
+
+static bool delay_is_legal(const struct omap_entry *entry)
+{
+    return entry->key.size > 0 && entry->value.size == 0 && entry->flags > 0 &&
+           entry->create_index == entry->modify_index && entry->lock_index == 0;
+}
+
+static bool session_is_legal(const struct omap_entry *entry)
+{
+    struct session_record record;
+
+    return entry->key.size == SESSION_ID_SIZE && entry->lock_index >= entry->modify_index &&
+           session_record_decode(entry->value, &record) == RK_OK &&
+           (record.ttl_ms > 0) == (entry->flags > 0);
+}
+
 static const struct table tables[] = {
     {SM_IMAGE_KV, offsetof(struct sm_root, kv), offsetof(struct sm, kv), kv_is_legal},
     {SM_IMAGE_TOMBSTONES, offsetof(struct sm_root, tombstones),
      offsetof(struct sm, tombstones.young), tombstone_is_legal},
     {SM_IMAGE_TOMBSTONES_OLD, offsetof(struct sm_root, tombstones_old),
      offsetof(struct sm, tombstones.old), tombstone_is_legal},
+    {SM_IMAGE_LOCKS, offsetof(struct sm_root, locks), offsetof(struct sm, locks), lock_is_legal},
+    {SM_IMAGE_DELAYS, offsetof(struct sm_root, delays), offsetof(struct sm, delays),
+     delay_is_legal},
+    {SM_IMAGE_SESSIONS, offsetof(struct sm_root, sessions), offsetof(struct sm, sessions),
+     session_is_legal},
 };
 enum { TABLES_COUNT = sizeof(tables) / sizeof(tables[0]) };
 
@@ -95,6 +123,7 @@ static void append_numbers(struct rk_buf *buf, const struct sm_root *root)
     append_u64(buf, root->last_applied);
     append_u64(buf, root->kv_index);
     append_u64(buf, root->tombstone_floor);
+    append_u64(buf, root->session_index);
     append_u64(buf, root->time_ms);
     append_u64(buf, sm_digest(root));
 }
@@ -203,8 +232,9 @@ static enum rk_status read_numbers(struct sm_image_reader *reader, struct rk_byt
     sm->last_applied = rk_le_u64(body.data + 8);
     sm->kv_index = rk_le_u64(body.data + 16);
     sm->tombstones.floor = rk_le_u64(body.data + 24);
-    sm->time_ms = rk_le_u64(body.data + 32);
-    reader->digest = rk_le_u64(body.data + 40);
+    sm->session_index = rk_le_u64(body.data + 32);
+    sm->time_ms = rk_le_u64(body.data + 40);
+    reader->digest = rk_le_u64(body.data + 48);
     return sm->kv_index <= sm->last_applied && sm->tombstones.floor <= sm->kv_index ? RK_OK
                                                                                     : RK_CORRUPT;
 }
@@ -239,7 +269,7 @@ static bool is_legal(const struct sm_image_reader *reader, const struct table *t
                      const struct omap_entry *entry)
 {
     return entry->create_index > 0 && entry->create_index <= entry->modify_index &&
-           entry->modify_index <= reader->sm->kv_index &&
+           entry->modify_index <= reader->sm->last_applied &&
            (!reader->has_after ||
             omap_bytes_compare(rk_buf_bytes(&reader->after), entry->key) < 0) &&
            table->is_legal(entry);
@@ -302,12 +332,31 @@ enum rk_status sm_image_read(struct sm_image_reader *reader, uint8_t type, struc
     return reader->has_failed ? RK_CORRUPT : RK_OK;
 }
 
+/* What is locked is there, and by a session that is there. */
+static bool locks_are_legal(const struct sm *sm)
+{
+    const struct omap_cut start = {.side = OMAP_BEFORE};
+    struct omap_entry entry;
+
+    for (struct omap_place at = omap_first_after(sm->locks.root, start); at.item != NULL;
+         at = omap_next(sm->locks.root, at)) {
+        omap_item_read(at.item, &entry);
+        if (omap_find(sm->kv.root, entry.key) == NULL ||
+            omap_find(sm->sessions.root, entry.value) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum rk_status sm_image_finish(struct sm_image_reader *reader, struct sm **ret)
 {
     if (reader->has_failed || reader->type == 0 ||
-        !sm_tombstones_are_legal(&reader->sm->tombstones)) {
+        !sm_tombstones_are_legal(&reader->sm->tombstones) || !locks_are_legal(reader->sm)) {
         return RK_CORRUPT;
     }
+    sm_lock_rebuild(reader->sm);
+    sm_session_rebuild(reader->sm);
     const struct sm_root root = sm_publish(reader->sm);
     if (sm_digest(&root) != reader->digest) {
         return RK_CORRUPT;

@@ -32,6 +32,9 @@ enum sm_image_type {
     SM_IMAGE_KV = 2,
     SM_IMAGE_TOMBSTONES = 3,
     SM_IMAGE_TOMBSTONES_OLD = 4,
+    SM_IMAGE_LOCKS = 5,
+    SM_IMAGE_DELAYS = 6,
+    SM_IMAGE_SESSIONS = 7,
 };
 
 enum {

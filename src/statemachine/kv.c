@@ -6,7 +6,22 @@
 #include "statemachine/query.h"
 #include "statemachine/tombstones.h"
 
-static void kv_entry_read(const struct omap_item *item, struct sm_kv_entry *ret)
+/* A key that was never locked is not looked for among the locks. */
+static void lock_read(const struct sm_root *root, struct sm_kv_entry *entry)
+{
+    struct omap_entry lock;
+    const struct omap_item *item =
+        entry->lock_index > 0 ? omap_find(root->locks, entry->key) : NULL;
+
+    if (item != NULL) {
+        omap_item_read(item, &lock);
+        entry->is_locked = true;
+        memcpy(entry->session.bytes, lock.value.data, SESSION_ID_SIZE);
+    }
+}
+
+static void kv_entry_read(const struct sm_root *root, const struct omap_item *item,
+                          struct sm_kv_entry *ret)
 {
     struct omap_entry entry;
     omap_item_read(item, &entry);
@@ -18,6 +33,7 @@ static void kv_entry_read(const struct omap_item *item, struct sm_kv_entry *ret)
         .modify_index = entry.modify_index,
         .lock_index = entry.lock_index,
     };
+    lock_read(root, ret);
 }
 
 bool sm_kv_get(const struct sm_root *root, struct rk_bytes key, struct sm_kv_entry *ret)
@@ -26,7 +42,7 @@ bool sm_kv_get(const struct sm_root *root, struct rk_bytes key, struct sm_kv_ent
     if (item == NULL) {
         return false;
     }
-    kv_entry_read(item, ret);
+    kv_entry_read(root, item, ret);
     return true;
 }
 
@@ -62,7 +78,7 @@ bool sm_kv_cursor_next(struct sm_kv_cursor *cursor, struct sm_kv_entry *ret)
         return false;
     }
     struct sm_kv_entry entry;
-    kv_entry_read(place.item, &entry);
+    kv_entry_read(cursor->root, place.item, &entry);
     if (!has_prefix(entry.key, cursor->prefix)) {
         return false;
     }
@@ -117,6 +133,53 @@ raft_index sm_kv_index_of_prefix(const struct sm_root *root, struct rk_bytes pre
     return index == 0 ? kv_index(root) : greater(index, root->tombstone_floor);
 }
 
+/* --- sessions --- */
+
+static void session_read(const struct omap_item *item, struct sm_session *ret)
+{
+    struct omap_entry entry;
+
+    omap_item_read(item, &entry);
+    *ret = (struct sm_session){.create_index = entry.create_index, .ends_ms = entry.flags};
+    memcpy(ret->id.bytes, entry.key.data, SESSION_ID_SIZE);
+    const enum rk_status status = session_record_decode(entry.value, &ret->record);
+    RK_ASSERT(status == RK_OK);
+}
+
+static struct rk_bytes id_bytes(const struct session_id *id)
+{
+    return (struct rk_bytes){.data = id->bytes, .size = SESSION_ID_SIZE};
+}
+
+bool sm_session_get(const struct sm_root *root, const struct session_id *id, struct sm_session *ret)
+{
+    const struct omap_item *item = omap_find(root->sessions, id_bytes(id));
+
+    if (item != NULL) {
+        session_read(item, ret);
+    }
+    return item != NULL;
+}
+
+bool sm_session_next(const struct sm_root *root, const struct session_id *id,
+                     struct sm_session *ret)
+{
+    const struct omap_cut start = {.side = OMAP_BEFORE};
+    const struct omap_cut after = {.key = id != NULL ? id_bytes(id) : start.key,
+                                   .side = OMAP_AFTER};
+    const struct omap_place place = omap_first_after(root->sessions, id != NULL ? after : start);
+
+    if (place.item != NULL) {
+        session_read(place.item, ret);
+    }
+    return place.item != NULL;
+}
+
+raft_index sm_session_index(const struct sm_root *root)
+{
+    return greater(root->session_index, 1);
+}
+
 static uint64_t digest_step(uint64_t digest, uint64_t value)
 {
     digest = (digest ^ value) * UINT64_C(0x9fb21c651e98df25);
@@ -128,7 +191,11 @@ uint64_t sm_digest(const struct sm_root *root)
     uint64_t digest = digest_step(0, omap_total(root->kv).digest);
     digest = digest_step(digest, omap_total(root->tombstones).digest);
     digest = digest_step(digest, omap_total(root->tombstones_old).digest);
+    digest = digest_step(digest, omap_total(root->locks).digest);
+    digest = digest_step(digest, omap_total(root->delays).digest);
+    digest = digest_step(digest, omap_total(root->sessions).digest);
     digest = digest_step(digest, root->kv_index);
+    digest = digest_step(digest, root->session_index);
     digest = digest_step(digest, root->time_ms);
     return digest_step(digest, root->tombstone_floor);
 }

@@ -18,9 +18,12 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "base/status.h"
 
 enum { OMAP_DEPTH_MAX = 12 };
+/* A stored key, with a little before it. */
+enum { OMAP_KEY_SIZE_MAX = RK_KEY_SIZE_MAX + 32 };
 
 struct omap_item; /* one key and what belongs to it; immutable */
 struct omap_node;
@@ -28,7 +31,7 @@ struct omap_retired_chunk;
 
 /* The contents of an item. */
 struct omap_entry {
-    struct rk_bytes key; /* at most RK_KEY_SIZE_MAX bytes */
+    struct rk_bytes key; /* at most OMAP_KEY_SIZE_MAX bytes */
     struct rk_bytes value;
     uint64_t flags;
     uint64_t create_index;

@@ -7,7 +7,7 @@
 #include "base/limits.h"
 #include "statemachine/omap_node.h"
 
-_Static_assert(RK_KEY_SIZE_MAX <= UINT16_MAX, "omap_item.key_size holds a key's size");
+_Static_assert(OMAP_KEY_SIZE_MAX <= UINT16_MAX, "omap_item.key_size holds a key's size");
 
 static size_t item_size(const struct omap_item *item)
 {
@@ -89,7 +89,7 @@ static void bytes_copy(uint8_t *to, struct rk_bytes bytes)
 
 struct omap_item *omap_item_new(struct omap_heap *heap, const struct omap_entry *entry)
 {
-    RK_ASSERT(entry->key.size <= RK_KEY_SIZE_MAX);
+    RK_ASSERT(entry->key.size <= OMAP_KEY_SIZE_MAX);
     const size_t extras_count = (size_t)(entry->flags != 0) +
                                 (size_t)(entry->create_index != entry->modify_index) +
                                 (size_t)(entry->lock_index != 0);

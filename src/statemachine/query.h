@@ -11,18 +11,23 @@
 
 #include "base/bytes.h"
 #include "raft/types.h"
+#include "statemachine/session.h"
 
 struct omap_node; /* omap.h; opaque here */
 
 /* One immutable version of everything the state machine holds. */
 struct sm_root {
     const struct omap_node *kv;
+    const struct omap_node *locks; /* these three: see sm_internal.h */
+    const struct omap_node *delays;
+    const struct omap_node *sessions;
     const struct omap_node *tombstones;     /* the younger ones; see kv.c */
     const struct omap_node *tombstones_old; /* given up together, next */
     uint64_t version; /* of this root; rises with every publication that changed something */
     raft_index last_applied;
     uint64_t time_ms;           /* cluster time of the last applied entry */
     raft_index kv_index;        /* greatest index of any change to the map, deletions included */
+    raft_index session_index;   /* of the last change to the session table */
     raft_index tombstone_floor; /* greatest index of a tombstone that was given up; see sm.h */
 };
 
@@ -33,6 +38,8 @@ struct sm_kv_entry {
     raft_index create_index;
     raft_index modify_index;
     uint64_t lock_index;
+    bool is_locked;
+    struct session_id session; /* that holds the lock */
 };
 
 /* False: no such key; *ret is then untouched. */
@@ -64,10 +71,16 @@ raft_index sm_kv_index_of_key(const struct sm_root *root, struct rk_bytes key);
 raft_index sm_kv_index_of_prefix(const struct sm_root *root, struct rk_bytes prefix);
 
 /* What a blocking read watches. */
-enum sm_topic_kind { SM_TOPIC_NONE, SM_TOPIC_KEY, SM_TOPIC_PREFIX, SM_TOPIC_KINDS_COUNT };
+enum sm_topic_kind {
+    SM_TOPIC_NONE,
+    SM_TOPIC_KEY,
+    SM_TOPIC_PREFIX,
+    SM_TOPIC_SESSIONS,
+    SM_TOPIC_KINDS_COUNT
+};
 struct sm_topic {
     enum sm_topic_kind kind;
-    struct rk_bytes key; /* borrowed */
+    struct rk_bytes key; /* borrowed; of SM_TOPIC_SESSIONS empty */
 };
 
 /* Where a topic stands at a root: the index that a read of it has, and whether there is nothing
@@ -77,6 +90,21 @@ struct sm_topic_state {
     bool is_absent;
 };
 struct sm_topic_state sm_topic_state(const struct sm_root *root, const struct sm_topic *topic);
+struct sm_session {
+    struct session_id id;
+    struct session_record record; /* lent */
+    raft_index create_index;
+    uint64_t ends_ms; /* cluster time; 0: never */
+};
+
+/* False: no such session; *ret is then untouched. */
+bool sm_session_get(const struct sm_root *root, const struct session_id *id,
+                    struct sm_session *ret);
+/* The session after `id` in the order of ids; NULL: the first. False: there is none. */
+bool sm_session_next(const struct sm_root *root, const struct session_id *id,
+                     struct sm_session *ret);
+/* X-Consul-Index of all that is said about sessions. Never 0. */
+raft_index sm_session_index(const struct sm_root *root);
 
 /* Independent of the map's shape and history: equal on replicas that hold the same. */
 uint64_t sm_digest(const struct sm_root *root);

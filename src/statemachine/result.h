@@ -8,17 +8,43 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "raft/types.h"
+#include "statemachine/session.h"
 
-struct sm_result {
-    bool accepted;           /* false: a compare-and-set did not hold; nothing was changed */
-    raft_index index;        /* of the entry that carried the command */
-    raft_index modify_index; /* of the key afterwards; 0: no such key */
+/* Why a command changed nothing. Values between nodes: never renumber. */
+enum sm_reason {
+    SM_DONE = 0,
+    SM_STALE_INDEX = 1,       /* a compare-and-set did not hold */
+    SM_LOCK_HELD = 2,         /* by another session */
+    SM_LOCK_DELAYED = 3,      /* the last holder's lock-delay is not over */
+    SM_SESSION_UNKNOWN = 4,   /* no such session */
+    SM_SESSION_MISSING = 5,   /* none was named */
+    SM_NOT_HOLDER = 6,        /* to be released, but not held by that session */
+    SM_TOO_MANY_LOCKS = 7,    /* past SM_SESSION_LOCKS_MAX */
+    SM_TOO_MANY_SESSIONS = 8, /* past SM_SESSIONS_MAX */
+    SM_REASONS_COUNT,
 };
 
-/* For answers to forwarded writes. Fixed size: SM_RESULT_SIZE bytes. */
-enum { SM_RESULT_SIZE = 20 };
+struct sm_result {
+    bool accepted;           /* reason is SM_DONE */
+    enum sm_reason reason;   /* else nothing was changed */
+    raft_index index;        /* of the entry that carried the command */
+    raft_index modify_index; /* of the key afterwards; 0: no such key */
+    raft_index fence;        /* of a lock that was taken or is held already: the index at which this
+                                holder got it; rises from holder to holder. Else 0 */
+    struct rk_buf body;      /* of a creation: the session's id; of a renewal: its record. Owned */
+};
+
+/* Empty, SM_DONE. */
+void sm_result_init(struct sm_result *result);
+void sm_result_done(struct sm_result *result);
+/* *to, which was initialised, becomes what *from was; *from is empty then. */
+void sm_result_move(struct sm_result *to, struct sm_result *from);
+
+/* For answers to forwarded writes: at most SM_RESULT_SIZE_MAX bytes. */
+enum { SM_RESULT_FIXED_SIZE = 28, SM_RESULT_BODY_SIZE_MAX = 1 << 20 };
+enum { SM_RESULT_SIZE_MAX = SM_RESULT_FIXED_SIZE + SM_RESULT_BODY_SIZE_MAX };
 void sm_result_encode(const struct sm_result *result, struct rk_buf *buf);
-/* Errors: RK_CORRUPT; *ret is then untouched. */
+/* *ret was initialised; its body is filled. Errors: RK_CORRUPT; *ret is then untouched. */
 RK_MUST_USE enum rk_status sm_result_decode(struct rk_bytes bytes, struct sm_result *ret);
 
 #endif

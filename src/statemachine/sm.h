@@ -18,10 +18,15 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "raft/types.h"
+#include "statemachine/command.h"
 #include "statemachine/query.h"
 #include "statemachine/result.h"
 
-enum { SM_TOMBSTONES_MAX = 65536 };
+enum {
+    SM_TOMBSTONES_MAX = 65536,
+    SM_SESSIONS_MAX = 65536,
+    SM_SESSION_LOCKS_MAX = 2048, /* of one session: its end is one entry, and one turn */
+};
 
 struct sm;
 
@@ -37,12 +42,22 @@ struct sm_place {
 
 /* Applies the command of the entry at `place` (the body of its frame); indexes rise (asserted).
  * Errors: RK_CORRUPT: not a command this version knows. The caller must stop the node: an entry
- * that others apply may not be skipped (pitfall 141). *ret is then untouched. */
+ * that others apply may not be skipped (pitfall 141). *ret is then untouched; else the caller ends
+ * it with sm_result_done(). */
 RK_MUST_USE enum rk_status sm_apply(struct sm *sm, const struct sm_place *place,
                                     struct rk_bytes command, struct sm_result *ret);
 
 /* Notes that entries without a command (no-op, configuration) up to `place` are applied. */
 void sm_skip(struct sm *sm, const struct sm_place *place);
+
+/* Cluster time at which something ends next: a session, a lock-delay. UINT64_MAX: nothing does. */
+uint64_t sm_next_deadline_ms(const struct sm *sm);
+
+/* What the leader of term and time `now` has to propose because it is over: as many
+ * sessions as one entry may end. Its items are in `items`, which is empty before. False: nothing is,
+ * and both are untouched. */
+bool sm_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
+                     struct sm_command_expire *ret);
 
 /* Freezes the present state. Cheap; without a change since the last call, last_applied included,
  * the version stays. The first version is 1. */

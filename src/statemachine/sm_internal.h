@@ -1,21 +1,90 @@
-/* sm_internal.h -- the state machine's own state, for sm.c and image.c alone. */
+/* sm_internal.h -- the state machine's own state, shared by sm*.c and image.c alone. */
 #ifndef RK_STATEMACHINE_SM_INTERNAL_H
 #define RK_STATEMACHINE_SM_INTERNAL_H
 
 #include <stdbool.h>
 
+#include "statemachine/command.h"
 #include "statemachine/omap.h"
 #include "statemachine/sm.h"
 #include "statemachine/tombstones.h"
 
+/* What is kept about a lock, a lock-delay and a session stands in these maps as (key: value;
+ * numbers): locks, a key: the session's id; create_index: of the taking. delays, a key: nothing;
+ * flags: cluster time at which it may be taken again. sessions, an id: the record; create_index,
+ * modify_index: of the creation; lock_index: of the last renewal; flags: cluster time at which it
+ * ends, 0: never. */
 struct sm {
     struct omap_heap heap;
     struct omap kv;
+    struct omap locks;
+    struct omap delays;
+    struct omap sessions;
     struct sm_tombstones tombstones;
     raft_index last_applied;
     raft_index kv_index;
-    uint64_t time_ms; /* cluster time: the greatest stamp that was applied */
-    bool is_changed;  /* since the last publication */
+    raft_index session_index; /* of the last change to the table; a renewal is none */
+    uint64_t time_ms;         /* cluster time: the greatest stamp that was applied */
+    bool is_changed;          /* since the last publication */
+
+    /* Follow from the maps above, and are in no root and no image. `held` may name a key too many
+     * (a deleted prefix leaves it behind), which `locks` then denies. */
+    struct omap held;      /* a session's id, then a key that it holds */
+    struct omap deadlines; /* a kind, cluster time as a big-endian u64, then what ends then */
 };
+
+/* sm_kv.c: keys. */
+void sm_kv_apply_put(struct sm *sm, raft_index index, const struct sm_command_put *put,
+                     struct sm_result *ret);
+void sm_kv_apply_delete(struct sm *sm, raft_index index, const struct sm_command_delete *command,
+                        struct sm_result *ret);
+void sm_kv_apply_delete_prefix(struct sm *sm, raft_index index,
+                               const struct sm_command_delete_prefix *command);
+/* What is stored about the key; false: nothing, and *ret is all zero. */
+bool sm_kv_find(const struct sm *sm, struct rk_bytes key, struct omap_entry *ret);
+/* Stores the entry: `changed` holds key, value, flags and lock_index, `old` what was there. */
+void sm_kv_store(struct sm *sm, raft_index index, const struct omap_entry *changed,
+                 const struct omap_entry *old);
+/* Deletes a key that is there, and its lock; leaves a tombstone. */
+void sm_kv_remove(struct sm *sm, raft_index index, struct rk_bytes key);
+
+/* sm_lock.c: who holds which key. */
+void sm_lock_apply(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
+                   struct sm_result *ret);
+/* Nobody holds the key any more; without a lock it does nothing. */
+void sm_lock_drop(struct sm *sm, struct rk_bytes key);
+/* The session ends: its keys are released or deleted, and delayed until `delay_until_ms`. */
+void sm_lock_drop_all(struct sm *sm, raft_index index, const struct session_id *id,
+                      bool deletes_keys, uint64_t delay_until_ms);
+/* Lock-delays that are over at `time_ms` are forgotten, some of them. */
+void sm_lock_sweep_delays(struct sm *sm, uint64_t time_ms);
+void sm_lock_rebuild(struct sm *sm);
+
+/* sm_session.c: the session table. */
+void sm_session_apply_create(struct sm *sm, const struct sm_place *place,
+                             const struct sm_command_session *command, struct sm_result *ret);
+void sm_session_apply_destroy(struct sm *sm, const struct sm_place *place,
+                              const struct session_id *id);
+void sm_session_apply_renew(struct sm *sm, const struct sm_place *place,
+                            const struct session_id *id, struct sm_result *ret);
+void sm_session_apply_expire(struct sm *sm, const struct sm_place *place,
+                             const struct sm_command_expire *expire);
+bool sm_session_exists(const struct sm *sm, const struct session_id *id);
+void sm_session_rebuild(struct sm *sm);
+
+/* sm_deadline.c: what ends when. */
+enum sm_deadline_kind { SM_DEADLINE_SESSION = 1, SM_DEADLINE_DELAY = 2 };
+struct sm_deadline {
+    uint64_t time_ms;
+    enum sm_deadline_kind kind;
+    struct rk_bytes name; /* a session's id, a key */
+};
+void sm_deadline_add(struct sm *sm, const struct sm_deadline *deadline);
+void sm_deadline_remove(struct sm *sm, const struct sm_deadline *deadline);
+/* The earliest of that kind, and the one after `before`; false: there is none. The name is lent
+ * until the next sm_reclaim(). */
+bool sm_deadline_first(const struct sm *sm, enum sm_deadline_kind kind, struct sm_deadline *ret);
+bool sm_deadline_next(const struct sm *sm, const struct sm_deadline *before,
+                      struct sm_deadline *ret);
 
 #endif

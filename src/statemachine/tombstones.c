@@ -39,7 +39,7 @@ static void grow_old(struct sm_tombstones *tombstones)
 
 static void add(struct sm_tombstones *tombstones, const struct omap_entry *tombstone)
 {
-    RK_ASSERT(tombstone->modify_index > omap_total(tombstones->young.root).index_max);
+    RK_ASSERT(tombstone->modify_index >= omap_total(tombstones->young.root).index_max);
     if (omap_total(tombstones->young.root).count >= GENERATION_COUNT_MAX) {
         grow_old(tombstones);
     }

@@ -33,7 +33,7 @@ void sm_tombstones_clear(struct sm_tombstones *tombstones);
 /* Whether the two generations, filled by somebody else, are within their bounds. */
 bool sm_tombstones_are_legal(const struct sm_tombstones *tombstones);
 
-/* `index` is above all that were added before. */
+/* `index` is not below any that was added before. */
 void sm_tombstones_add_key(struct sm_tombstones *tombstones, struct rk_bytes key, raft_index index);
 void sm_tombstones_add_prefix(struct sm_tombstones *tombstones, struct rk_bytes prefix,
                               raft_index index);

@@ -26,6 +26,9 @@ struct sm_topic_state sm_topic_state(const struct sm_root *root, const struct sm
             .is_absent = is_key_absent(root, topic->key),
         };
     }
+    if (topic->kind == SM_TOPIC_SESSIONS) {
+        return (struct sm_topic_state){.index = sm_session_index(root)};
+    }
     RK_ASSERT(topic->kind == SM_TOPIC_PREFIX);
     return (struct sm_topic_state){
         .index = sm_kv_index_of_prefix(root, topic->key),

@@ -227,10 +227,16 @@ void sm_watch_advance(struct sm_watch_set *set, const struct sm_root *root)
     const struct sm_root before = set->root;
 
     set->root = *root;
-    if (set->groups_count == 0 || root->kv_index == before.kv_index) {
+    if (set->groups_count == 0) {
         return;
     }
     set->touches_count = 0;
+    if (root->session_index != before.session_index) {
+        touch_below(set, SM_TOPIC_SESSIONS, (struct rk_bytes){.data = NULL, .size = 0});
+    }
+    if (root->kv_index == before.kv_index) {
+        return;
+    }
     /* Deletions that were given up since cannot be found any more. */
     if (root->tombstone_floor > before.kv_index || !touch_changes(set, root, before.kv_index)) {
         touch_all(set);

@@ -29,23 +29,28 @@ static void check_command(struct rk_bytes bytes)
 
     struct sm_result result;
     struct sm *sm = sm_new();
-    RK_ASSERT(sm_apply(sm, &(struct sm_place){.term = 1, .index = 1}, bytes, &result) == RK_OK);
-    RK_ASSERT(sm_apply(sm, &(struct sm_place){.term = 1, .index = 2}, bytes, &result) == RK_OK);
+    for (raft_index index = 1; index <= 3; index++) {
+        const struct sm_place place = {.term = 1, .index = index, .time_ms = index};
+        RK_ASSERT(sm_apply(sm, &place, bytes, &result) == RK_OK);
+        sm_result_done(&result);
+    }
     sm_free(sm);
 }
 
 static void check_result(struct rk_bytes bytes)
 {
-    struct sm_result result = {.index = 1};
+    struct sm_result result;
+    struct rk_buf buf;
+    sm_result_init(&result);
     if (sm_result_decode(bytes, &result) != RK_OK) {
-        RK_ASSERT(result.index == 1);
+        RK_ASSERT(result.index == 0 && result.body.size == 0);
         return;
     }
-    struct rk_buf buf;
-    rk_buf_init(&buf, SM_RESULT_SIZE);
+    rk_buf_init(&buf, SM_RESULT_SIZE_MAX);
     sm_result_encode(&result, &buf);
     check_same(&buf, bytes);
     rk_buf_done(&buf);
+    sm_result_done(&result);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

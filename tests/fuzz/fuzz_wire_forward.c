@@ -50,9 +50,9 @@ static void try_answer(struct rk_bytes body)
         RK_ASSERT(again->count == answer->count && again->term == answer->term);
         for (uint32_t i = 0; i < again->count; i++) {
             RK_ASSERT(again->items[i].status == answer->items[i].status);
-            RK_ASSERT(again->items[i].result_size == answer->items[i].result_size);
-            RK_ASSERT(memcmp(again->items[i].result, answer->items[i].result,
-                             again->items[i].result_size) == 0);
+            const struct rk_bytes result = answer->items[i].result;
+            RK_ASSERT(again->items[i].result.size == result.size);
+            RK_ASSERT(memcmp(again->items[i].result.data, result.data, result.size) == 0);
         }
     }
     rk_heap_free(answer);

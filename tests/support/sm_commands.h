@@ -16,16 +16,21 @@ static inline struct rk_bytes bytes_of(const char *text)
     return (struct rk_bytes){.data = (const uint8_t *)text, .size = (uint32_t)strlen(text)};
 }
 
+/* Cluster time of what is applied next. */
+static uint64_t sm_now_ms;
+
+/* The result without its body. */
 static inline struct sm_result sm_do(struct sm *sm, raft_index index,
                                      const struct sm_command *command)
 {
     struct rk_buf buf;
-    struct sm_result result = {0};
+    struct sm_result result;
     rk_buf_init(&buf, RK_COMMAND_SIZE_MAX);
     sm_command_encode(command, &buf);
-    quick_assert(sm_apply(sm, &(struct sm_place){.term = 1, .index = index}, rk_buf_bytes(&buf),
-                          &result) == RK_OK);
+    quick_assert(sm_apply(sm, &(struct sm_place){.term = 1, .index = index, .time_ms = sm_now_ms},
+                          rk_buf_bytes(&buf), &result) == RK_OK);
     rk_buf_done(&buf);
+    sm_result_done(&result);
     quick_assert(result.index == index);
     return result;
 }

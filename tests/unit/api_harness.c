@@ -43,6 +43,7 @@ void harness_open(void)
     harness.options.key_size_max = RK_KEY_SIZE_MAX;
     harness.options.value_size_max = RK_VALUE_SIZE_MAX;
     snprintf(harness.options.datacenter, sizeof(harness.options.datacenter), "%s", "dc1");
+    harness.options.session_ttl_min_ms = 10000;
     harness.stream_step = 4096;
     node_lead(&harness.node);
     sm_skip(harness.sm,
@@ -77,7 +78,7 @@ static enum http_method method_of(const char *name)
 static void write_do(struct api_call *call, struct http_response *response)
 {
     struct rk_frame frame;
-    struct sm_result result = {0};
+    struct sm_result result;
     uint32_t size = 0;
 
     if (harness.fail != RK_OK) {
@@ -95,6 +96,7 @@ static void write_do(struct api_call *call, struct http_response *response)
     ck_assert_int_eq(frame.type, RAFT_ENTRY_COMMAND);
     ck_assert_int_eq(sm_apply(harness.sm, &place, frame.body, &result), RK_OK);
     api_finish_write(call, RK_OK, &result, &harness.node, response);
+    sm_result_done(&result);
 }
 
 static void read_do(struct api_call *call, struct http_response *response)

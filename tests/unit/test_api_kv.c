@@ -270,17 +270,6 @@ START_TEST(the_greatest_key_and_value_together_come_back)
 }
 END_TEST
 
-/* Sessions are not there yet: silence would be taken for a lock. */
-START_TEST(what_is_not_there_yet_is_refused_by_name)
-{
-    expect("PUT", "/v1/kv/k?acquire=11111111-1111-1111-1111-111111111111", "x", 400,
-           "acquire is not supported yet");
-    ck_assert_str_eq(header("X-Raftkv-Outcome"), "not-done");
-    expect("PUT", "/v1/kv/k?release=foo", "x", 400, "release is not supported yet");
-    expect("GET", "/v1/kv/k", "", 404, "");
-}
-END_TEST
-
 /* §1.5: absent, empty and 0 answer at once; consul-template's first request has wait alone. */
 START_TEST(a_read_that_need_not_wait_is_answered)
 {
@@ -472,7 +461,6 @@ int main(void)
     tcase_add_test(tcase, case_30_escapes_in_a_key_are_undone_once);
     tcase_add_test(tcase, case_31_a_value_of_524288_bytes_is_the_greatest);
     tcase_add_test(tcase, the_greatest_key_and_value_together_come_back);
-    tcase_add_test(tcase, what_is_not_there_yet_is_refused_by_name);
     tcase_add_test(tcase, a_read_that_need_not_wait_is_answered);
     tcase_add_test(tcase, consistency_follows_the_parameters);
     tcase_add_test(tcase, max_stale_is_a_bound_on_the_age_of_the_last_contact);

@@ -189,9 +189,10 @@ static void read_component_key(struct reader *reader, const char *line, size_t i
     } else if (indent == 6 && strcmp(key, "name") == 0 && strcmp(value, reader->parameter) != 0) {
         problem(line, "name and key of a parameter differ");
     } else if (indent == 6 && strcmp(key, "in") == 0) {
-        const bool in_path = strcmp(reader->parameter, "key") == 0 ||
-                             strcmp(reader->parameter, "path") == 0 ||
-                             strcmp(reader->parameter, "member") == 0;
+        const bool in_path =
+            strcmp(reader->parameter, "key") == 0 || strcmp(reader->parameter, "path") == 0 ||
+            strcmp(reader->parameter, "member") == 0 || strcmp(reader->parameter, "session") == 0 ||
+            strcmp(reader->parameter, "node") == 0;
         if (strcmp(value, in_path ? "path" : "query") != 0) {
             problem(line, "a parameter in the wrong place");
         }

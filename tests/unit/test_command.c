@@ -55,6 +55,50 @@ static struct sm_command delete_prefix_command(void)
                                .delete_prefix = {.prefix = bytes_of("a/")}};
 }
 
+static struct session_id id_of(uint8_t first)
+{
+    return (struct session_id){.bytes = {first, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+}
+
+static struct sm_command lock_command(void)
+{
+    return (struct sm_command){.type = SM_COMMAND_KV_OP,
+                               .op = {.verb = SM_KV_LOCK,
+                                      .key = bytes_of("k"),
+                                      .value = bytes_of("v"),
+                                      .flags = 3,
+                                      .has_session = true,
+                                      .session = id_of(0xaa)}};
+}
+
+static struct sm_command create_command(void)
+{
+    return (struct sm_command){.type = SM_COMMAND_SESSION_CREATE,
+                               .session = {.id = id_of(0xbb),
+                                           .record = {.behavior = SESSION_DELETE,
+                                                      .lock_delay_ns = 256,
+                                                      .ttl_ms = 15000,
+                                                      .ttl = bytes_of("15.0s"),
+                                                      .name = bytes_of("me"),
+                                                      .node = bytes_of("n1"),
+                                                      .checks_count = 1,
+                                                      .checks = {bytes_of("c")}}}};
+}
+
+static struct sm_command renew_command(void)
+{
+    return (struct sm_command){.type = SM_COMMAND_SESSION_RENEW, .session = {.id = id_of(0xcc)}};
+}
+
+static struct sm_command expire_command(void)
+{
+    static const uint8_t item[] = {0xdd, 1,  2,  3,  4, 5, 6, 7, 8, 9, 10, 11,
+                                   12,   13, 14, 15, 9, 0, 0, 0, 0, 0, 0,  0};
+    return (struct sm_command){
+        .type = SM_COMMAND_EXPIRE,
+        .expire = {.term = 7, .count = 1, .items = {.data = item, .size = sizeof(item)}}};
+}
+
 static enum rk_status decode(struct sm_command *ret)
 {
     return sm_command_decode(rk_buf_bytes(&buf), ret);
@@ -92,10 +136,99 @@ START_TEST(prefix_delete_is_encoded_as_in_version_1)
 }
 END_TEST
 
-START_TEST(result_is_encoded_as_in_version_1)
+START_TEST(lock_is_encoded_as_in_version_1)
 {
-    sm_result_encode(&(struct sm_result){.accepted = true, .index = 513, .modify_index = 7}, &buf);
-    check_hex("0101000001020000000000000700000000000000");
+    const struct sm_command command = lock_command();
+    sm_command_encode(&command, &buf);
+    check_hex("040100000301000001000000010000000300000000000000"
+              "aa0102030405060708090a0b0c0d0e0f6b76");
+}
+END_TEST
+
+START_TEST(session_is_encoded_as_in_version_1)
+{
+    struct sm_command command = create_command();
+    sm_command_encode(&command, &buf);
+    check_hex("05010000bb0102030405060708090a0b0c0d0e0f"
+              "010100010001000000000000983a000000000000"
+              "050031352e307302006d6502006e31010063");
+    rk_buf_reset(&buf);
+    command = renew_command();
+    sm_command_encode(&command, &buf);
+    check_hex("07010000cc0102030405060708090a0b0c0d0e0f");
+}
+END_TEST
+
+START_TEST(expire_is_encoded_as_in_version_1)
+{
+    const struct sm_command command = expire_command();
+    sm_command_encode(&command, &buf);
+    check_hex("08010000010000000700000000000000dd0102030405060708090a0b0c0d0e0f0900000000000000");
+}
+END_TEST
+
+START_TEST(expire_comes_back_whole)
+{
+    struct sm_command command = expire_command();
+    sm_command_encode(&command, &buf);
+    memset(&command, 0xee, sizeof(command));
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_uint_eq(command.expire.term, 7);
+    ck_assert_uint_eq(command.expire.count, 1);
+    const struct sm_expire_item item = sm_expire_item_at(&command.expire, 0);
+    ck_assert_uint_eq(item.id.bytes[0], 0xdd);
+    ck_assert_uint_eq(item.renew_index, 9);
+}
+END_TEST
+
+START_TEST(session_comes_back_whole)
+{
+    struct sm_command command = create_command();
+    sm_command_encode(&command, &buf);
+    memset(&command, 0xee, sizeof(command));
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_int_eq(command.type, SM_COMMAND_SESSION_CREATE);
+    const struct session_record *record = &command.session.record;
+    ck_assert_uint_eq(command.session.id.bytes[0], 0xbb);
+    ck_assert_int_eq(record->behavior, SESSION_DELETE);
+    ck_assert_uint_eq(record->lock_delay_ns, 256);
+    ck_assert_uint_eq(record->ttl_ms, 15000);
+    check_bytes(record->ttl, "15.0s");
+    check_bytes(record->name, "me");
+    check_bytes(record->node, "n1");
+    ck_assert_uint_eq(record->checks_count, 1);
+    check_bytes(record->checks[0], "c");
+}
+END_TEST
+
+START_TEST(session_id_is_text_in_one_form_only)
+{
+    static const char text[] = "aa010203-0405-0607-0809-0a0b0c0d0e0f";
+    char formatted[SESSION_ID_TEXT_SIZE];
+    const struct session_id id = id_of(0xaa);
+    struct session_id parsed;
+
+    session_id_format(&id, formatted);
+    ck_assert_str_eq(formatted, text);
+    ck_assert_int_eq(session_id_parse(text, &parsed), RK_OK);
+    ck_assert(session_id_equal(&parsed, &id));
+    ck_assert_int_eq(session_id_parse("AA010203-0405-0607-0809-0a0b0c0d0e0f", &parsed), RK_INVALID);
+    ck_assert_int_eq(session_id_parse("aa0102030405-0607-0809-0a0b0c0d0e0f-", &parsed), RK_INVALID);
+    ck_assert_int_eq(session_id_parse("111111111111111111111111111111111111", &parsed), RK_INVALID);
+    ck_assert_int_eq(session_id_parse("", &parsed), RK_INVALID);
+}
+END_TEST
+
+START_TEST(result_is_encoded_as_in_version_2)
+{
+    struct sm_result result = {
+        .reason = SM_LOCK_HELD, .index = 513, .modify_index = 7, .fence = 256};
+    rk_buf_init(&result.body, 16);
+    rk_buf_append_text(&result.body, "hi");
+    sm_result_encode(&result, &buf);
+    sm_result_done(&result);
+    check_hex("02020000010200000000000007000000000000000001000000000000"
+              "6869");
 }
 END_TEST
 
@@ -176,13 +309,22 @@ END_TEST
 
 START_TEST(result_comes_back_whole)
 {
-    struct sm_result result = {.accepted = true, .index = UINT64_MAX, .modify_index = 3};
+    struct sm_result result;
+    sm_result_init(&result);
+    result.index = UINT64_MAX;
+    result.modify_index = 3;
+    result.fence = 2;
+    rk_buf_append_text(&result.body, "body");
     sm_result_encode(&result, &buf);
-    result = (struct sm_result){0};
+    sm_result_done(&result);
+    sm_result_init(&result);
     ck_assert_int_eq(sm_result_decode(rk_buf_bytes(&buf), &result), RK_OK);
     ck_assert(result.accepted);
     ck_assert_uint_eq(result.index, UINT64_MAX);
     ck_assert_uint_eq(result.modify_index, 3);
+    ck_assert_uint_eq(result.fence, 2);
+    check_bytes(rk_buf_bytes(&result.body), "body");
+    sm_result_done(&result);
 }
 END_TEST
 
@@ -190,7 +332,10 @@ END_TEST
 
 static void encode_nth(int nth)
 {
-    const struct sm_command commands[] = {put_command(), delete_command(), delete_prefix_command()};
+    const struct sm_command commands[] = {
+        put_command(),    delete_command(), delete_prefix_command(), lock_command(),
+        create_command(), renew_command(),  expire_command(),
+    };
     sm_command_encode(&commands[nth], &buf);
 }
 
@@ -299,7 +444,7 @@ START_TEST(result_of_wrong_size_or_content_is_corrupt)
 {
     struct sm_result result = {.index = 5};
     sm_result_encode(&(struct sm_result){.accepted = true}, &buf);
-    const struct rk_bytes short_by_one = {.data = buf.data, .size = SM_RESULT_SIZE - 1};
+    const struct rk_bytes short_by_one = {.data = buf.data, .size = SM_RESULT_FIXED_SIZE - 1};
     ck_assert_int_eq(sm_result_decode(short_by_one, &result), RK_CORRUPT);
     for (uint32_t i = 0; i < 4; i++) {
         buf.data[i] ^= 0x82;
@@ -317,18 +462,24 @@ int main(void)
     tcase_add_test(tcase, put_is_encoded_as_in_version_1);
     tcase_add_test(tcase, delete_is_encoded_as_in_version_1);
     tcase_add_test(tcase, prefix_delete_is_encoded_as_in_version_1);
-    tcase_add_test(tcase, result_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, result_is_encoded_as_in_version_2);
+    tcase_add_test(tcase, lock_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, session_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, expire_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, session_comes_back_whole);
+    tcase_add_test(tcase, expire_comes_back_whole);
+    tcase_add_test(tcase, session_id_is_text_in_one_form_only);
     tcase_add_test(tcase, put_comes_back_whole);
     tcase_add_test(tcase, delete_comes_back_whole);
     tcase_add_test(tcase, cas_of_zero_is_not_the_absence_of_cas);
     tcase_add_test(tcase, empty_prefix_and_empty_value_are_legal);
     tcase_add_test(tcase, largest_key_and_value_are_legal);
     tcase_add_test(tcase, result_comes_back_whole);
-    tcase_add_loop_test(tcase, command_cut_short_is_corrupt, 0, 3);
-    tcase_add_loop_test(tcase, trailing_byte_is_corrupt, 0, 3);
-    tcase_add_loop_test(tcase, other_version_is_corrupt, 0, 3);
-    tcase_add_loop_test(tcase, unknown_option_is_corrupt, 0, 3);
-    tcase_add_loop_test(tcase, unknown_type_is_corrupt, 0, 3);
+    tcase_add_loop_test(tcase, command_cut_short_is_corrupt, 0, 7);
+    tcase_add_loop_test(tcase, trailing_byte_is_corrupt, 0, 7);
+    tcase_add_loop_test(tcase, other_version_is_corrupt, 0, 7);
+    tcase_add_loop_test(tcase, unknown_option_is_corrupt, 0, 7);
+    tcase_add_loop_test(tcase, unknown_type_is_corrupt, 0, 7);
     tcase_add_loop_test(tcase, enormous_size_is_corrupt, 0, 3);
     tcase_add_loop_test(tcase, cas_without_its_option_is_corrupt, 0, 2);
     tcase_add_test(tcase, empty_key_is_corrupt);

@@ -23,12 +23,15 @@ static struct sm *sm;
 static struct image *image;
 static struct rk_prng prng;
 static raft_index last_index;
+static struct rk_buf expired; /* items of the last EXPIRE: the command only borrows them */
 
 static void setup(void)
 {
     sm = sm_new();
     image = rk_heap_zalloc(1, sizeof(*image));
     last_index = 0;
+    sm_now_ms = 0;
+    rk_buf_init(&expired, RK_COMMAND_SIZE_MAX);
     rk_prng_seed(&prng, 1);
 }
 
@@ -43,6 +46,7 @@ static void image_clear(struct image *of)
 static void teardown(void)
 {
     sm_free(sm);
+    rk_buf_done(&expired);
     image_clear(image);
     rk_heap_free(image);
 }
@@ -144,10 +148,38 @@ static uint64_t random_cas(void)
     return rk_prng_below(&prng, last_index + 1);
 }
 
+static struct session_id random_session(void)
+{
+    return (struct session_id){.bytes = {(uint8_t)rk_prng_below(&prng, 6)}};
+}
+
+static struct session_record random_record(void)
+{
+    return (struct session_record){
+        .behavior = (enum session_behavior)rk_prng_below(&prng, 2),
+        .is_exact = rk_prng_below(&prng, 2) == 0,
+        .lock_delay_ns = rk_prng_below(&prng, 3) * 50000000,
+        .ttl_ms = rk_prng_below(&prng, 3) * 200,
+        .node = bytes_of("n1"),
+    };
+}
+
+/* What a leader would propose now. */
+static void random_expiry(struct sm_command *ret)
+{
+    const struct sm_place now = {.term = 1, .time_ms = sm_now_ms};
+
+    rk_buf_reset(&expired);
+    if (!sm_find_expired(sm, &now, &expired, &ret->expire)) {
+        ret->expire = (struct sm_command_expire){.term = 1};
+    }
+}
+
 /* A new type of command needs a case here, so that no table can be left out of the image. */
 static void random_command(struct sm_command *ret, struct name *name)
 {
-    *ret = (struct sm_command){.type = (enum sm_command_type)(1 + rk_prng_below(&prng, 3))};
+    *ret = (struct sm_command){.type = (enum sm_command_type)(1 + rk_prng_below(&prng, 8))};
+    sm_now_ms += rk_prng_below(&prng, 100);
     switch (ret->type) {
     case SM_COMMAND_KV_PUT:
         ret->put = (struct sm_command_put){.key = random_name(name, 1),
@@ -164,12 +196,33 @@ static void random_command(struct sm_command *ret, struct name *name)
     case SM_COMMAND_KV_DELETE_PREFIX:
         ret->delete_prefix.prefix = random_name(name, 2);
         break;
+    case SM_COMMAND_KV_OP:
+        ret->op = (struct sm_kv_op){
+            .verb = rk_prng_below(&prng, 4) == 0 ? SM_KV_UNLOCK : SM_KV_LOCK,
+            .key = random_name(name, 1),
+            .value = {name->bytes, name->size},
+            .has_session = rk_prng_below(&prng, 8) != 0,
+            .session = random_session(),
+        };
+        break;
+    case SM_COMMAND_SESSION_CREATE:
+        ret->session.record = random_record();
+        ret->session.id = random_session();
+        break;
+    case SM_COMMAND_SESSION_DESTROY:
+    case SM_COMMAND_SESSION_RENEW:
+        ret->session.id = random_session();
+        break;
+    case SM_COMMAND_EXPIRE:
+        random_expiry(ret);
+        break;
     }
 }
 
 static bool results_equal(const struct sm_result *a, const struct sm_result *b)
 {
-    return a->accepted == b->accepted && a->index == b->index && a->modify_index == b->modify_index;
+    return a->reason == b->reason && a->fence == b->fence && a->index == b->index &&
+           a->modify_index == b->modify_index;
 }
 
 static void check_answers(struct sm *a, struct sm *b)
@@ -180,12 +233,16 @@ static void check_answers(struct sm *a, struct sm *b)
 
     quick_assert(root_a.last_applied == root_b.last_applied);
     quick_assert(sm_digest(&root_a) == sm_digest(&root_b));
+    quick_assert(sm_next_deadline_ms(a) == sm_next_deadline_ms(b));
+    quick_assert(sm_session_index(&root_a) == sm_session_index(&root_b));
     for (uint32_t i = 0; i < 8; i++) {
         struct sm_kv_entry entry_a = {0};
         struct sm_kv_entry entry_b = {0};
         const struct rk_bytes key = random_name(&name, 1);
         quick_assert(sm_kv_get(&root_a, key, &entry_a) == sm_kv_get(&root_b, key, &entry_b));
         quick_assert(entry_a.modify_index == entry_b.modify_index);
+        quick_assert(entry_a.is_locked == entry_b.is_locked);
+        quick_assert(session_id_equal(&entry_a.session, &entry_b.session));
         quick_assert(sm_kv_index_of_key(&root_a, key) == sm_kv_index_of_key(&root_b, key));
         quick_assert(sm_kv_index_of_prefix(&root_a, key) == sm_kv_index_of_prefix(&root_b, key));
     }

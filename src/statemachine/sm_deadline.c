@@ -1,0 +1,89 @@
+#include <string.h>
+
+#include "base/assert.h"
+#include "statemachine/sm_internal.h"
+
+enum { HEAD_SIZE = 1 + 8 };
+
+struct deadline_key {
+    uint8_t bytes[HEAD_SIZE + RK_KEY_SIZE_MAX];
+};
+
+static void put_be64(uint8_t *to, uint64_t value)
+{
+    for (int i = 0; i < 8; i++) {
+        to[i] = (uint8_t)(value >> (56 - 8 * i));
+    }
+}
+
+static uint64_t be64(const uint8_t *from)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < 8; i++) {
+        value = value << 8 | from[i];
+    }
+    return value;
+}
+
+static struct rk_bytes make(struct deadline_key *key, const struct sm_deadline *deadline)
+{
+    RK_ASSERT(deadline->name.size <= RK_KEY_SIZE_MAX);
+    key->bytes[0] = (uint8_t)deadline->kind;
+    put_be64(&key->bytes[1], deadline->time_ms);
+    memcpy(&key->bytes[HEAD_SIZE], deadline->name.data, deadline->name.size);
+    return (struct rk_bytes){.data = key->bytes, .size = HEAD_SIZE + deadline->name.size};
+}
+
+void sm_deadline_add(struct sm *sm, const struct sm_deadline *deadline)
+{
+    struct deadline_key key;
+
+    omap_put(&sm->deadlines, &(struct omap_entry){.key = make(&key, deadline)});
+}
+
+void sm_deadline_remove(struct sm *sm, const struct sm_deadline *deadline)
+{
+    struct deadline_key key;
+    const bool was_there = omap_delete(&sm->deadlines, make(&key, deadline));
+
+    RK_ASSERT(was_there);
+}
+
+static bool first_after(const struct sm *sm, struct omap_cut cut, enum sm_deadline_kind kind,
+                        struct sm_deadline *ret)
+{
+    const struct omap_place place = omap_first_after(sm->deadlines.root, cut);
+    struct omap_entry entry;
+
+    if (place.item == NULL) {
+        return false;
+    }
+    omap_item_read(place.item, &entry);
+    if (entry.key.data[0] != kind) {
+        return false;
+    }
+    *ret = (struct sm_deadline){
+        .kind = kind,
+        .time_ms = be64(&entry.key.data[1]),
+        .name = {.data = entry.key.data + HEAD_SIZE, .size = entry.key.size - HEAD_SIZE},
+    };
+    return true;
+}
+
+bool sm_deadline_first(const struct sm *sm, enum sm_deadline_kind kind, struct sm_deadline *ret)
+{
+    const uint8_t head = (uint8_t)kind;
+    const struct omap_cut cut = {.key = {.data = &head, .size = 1}, .side = OMAP_BEFORE};
+
+    return first_after(sm, cut, kind, ret);
+}
+
+bool sm_deadline_next(const struct sm *sm, const struct sm_deadline *before,
+                      struct sm_deadline *ret)
+{
+    struct deadline_key key;
+    const struct omap_cut cut = {.key = make(&key, before), .side = OMAP_AFTER};
+
+    return first_after(sm, cut, before->kind, ret);
+}
