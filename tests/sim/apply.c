@@ -99,6 +99,7 @@ void sim_apply(struct sim *sim, struct sim_node *node)
     (void)sm_reclaim(node->sm, node->root.version, UINT32_MAX);
     oracle_digest(sim, node);
     sim_serve_reads(sim, node);
+    sim_snapshot_take(sim, node);
     (void)sim_node_step(sim, node,
                         (struct raft_event){.type = RAFT_EVENT_APPLIED, .index = node->applied});
 }
@@ -112,14 +113,18 @@ static void read_remove(struct sim_node *node, uint32_t at)
             (node->reads_count - at) * sizeof node->reads[0]);
 }
 
-void sim_serve(struct sim *sim, struct sim_node *node, uint32_t at)
+static void look_up(const struct sim_node *node, struct sim_op *op)
 {
-    struct sim_op *op = &sim->ops[at];
     struct sm_kv_entry entry = {0};
     op->did = sm_kv_get(&node->root, key_of(op->key), &entry);
     op->value = op->did ? rk_le_u32(entry.value.data) : 0;
     op->cas = entry.modify_index;
     op->index = node->applied;
+}
+
+void sim_serve(struct sim *sim, struct sim_node *node, uint32_t at)
+{
+    look_up(node, &sim->ops[at]);
     sim_reply(sim, node, at, OUTCOME_OK);
 }
 
@@ -176,6 +181,35 @@ void sim_read_await(struct sim *sim, struct sim_node *node, uint32_t op)
     RK_ASSERT(node->reads_count < SIM_READS_MAX);
     node->reads[node->reads_count++] = (struct sim_read){.op = op};
     sim_send_read(sim, FLIGHT_READ_QUESTION, node->id, node->view.leader, op, 0);
+}
+
+void sim_read_leased(struct sim *sim, struct sim_node *node, uint32_t at)
+{
+    struct sim_op *op = &sim->ops[at];
+    look_up(node, op);
+    op->is_leased = true;
+    sim_event_add(sim, sim->now_us + tape_around(sim->tape, TAPE_CLIENT, 20), EVENT_LEASE, node->id,
+                  at, node->life);
+}
+
+/* As server/lease.h has it: the clock last. */
+void sim_read_lease_checked(struct sim *sim, struct sim_node *node, uint32_t at)
+{
+    struct sim_op *op = &sim->ops[at];
+    if (op->outcome != OUTCOME_OPEN || !op->is_leased) {
+        return;
+    }
+    op->is_leased = false;
+    if (op->index >= node->view.commit_index && oracle_lease_holds(sim, node)) {
+        sim->counts->lease_reads++;
+        oracle_lease(sim, node);
+        sim_reply(sim, node, at, OUTCOME_OK);
+        return;
+    }
+    sim->counts->lease_refused += node->view.lease_end_ms != 0;
+    if (!sim_read_ask(sim, node, at, 0)) {
+        sim_reply(sim, node, at, OUTCOME_NOT_DONE);
+    }
 }
 
 void sim_read_answered(struct sim *sim, struct sim_node *node, uint32_t op, raft_index index)

@@ -115,7 +115,10 @@ static void propose(struct sim *sim, struct sim_node *node, uint32_t first, uint
 static void request(struct sim *sim, struct sim_node *node, uint32_t at)
 {
     const struct sim_op *op = &sim->ops[at];
-    if (op->kind == OP_GET_STALE) {
+    if (op->kind == OP_GET && node->view.lease_end_ms != 0 &&
+        node->applied >= node->view.commit_index) {
+        sim_read_leased(sim, node, at);
+    } else if (op->kind == OP_GET_STALE) {
         sim->counts->stale_reads++;
         sim_serve(sim, node, at);
     } else if (!is_read(op)) {

@@ -14,6 +14,11 @@ uint64_t sim_monotonic_us(const struct sim *sim, const struct sim_node *node)
     return node->monotonic_us + elapsed_us(sim, node);
 }
 
+uint64_t sim_boottime_ms(const struct sim *sim, const struct sim_node *node)
+{
+    return (sim_monotonic_us(sim, node) + (uint64_t)node->boottime_ahead_us) / 1000;
+}
+
 static void rebase(struct sim *sim, struct sim_node *node)
 {
     node->monotonic_us = sim_monotonic_us(sim, node);

@@ -58,16 +58,16 @@
     X(stalled, true, "leader stepped down for its disk")                                 \
     X(unknown_committed, true, "unknown outcome that committed")                         \
     X(unknown_lost, true, "unknown outcome that did not")                                \
-    X(snapshot_sent, false, "snapshot install begun")                                    \
-    X(snapshot_installed, false, "snapshot install finished")                            \
-    X(snapshot_aborted, false, "snapshot install aborted")                               \
-    X(snapshot_superseded, false, "snapshot install superseded by a newer")              \
-    X(snapshot_in_joint, false, "snapshot install in a joint configuration")             \
-    X(snapshot_divergent, false, "snapshot install over a divergent suffix")             \
-    X(compactions, false, "logs compacted")                                              \
-    X(lease_reads, false, "reads served by lease")                                       \
-    X(lease_refused, false, "lease refused after a pause")                               \
-    X(transfer_in_lease, false, "transfer in a lease")                                   \
+    X(snapshot_sent, true, "snapshot install begun")                                     \
+    X(snapshot_installed, true, "snapshot install finished")                             \
+    X(snapshot_aborted, true, "snapshot install aborted")                                \
+    X(snapshot_superseded, true, "snapshot install superseded by a newer")               \
+    X(snapshot_in_joint, true, "snapshot install in a joint configuration")              \
+    X(snapshot_divergent, true, "snapshot install over a divergent suffix")              \
+    X(compactions, true, "logs compacted")                                               \
+    X(lease_reads, true, "reads served by lease")                                        \
+    X(lease_refused, true, "lease refused after a pause")                                \
+    X(transfer_in_lease, true, "transfer in a lease")                                    \
     X(liveness_checked, true, "runs that had to come to rest")                           \
     X(liveness_partial, true, "of them: with a node frozen for ever")                    \
     X(run_twice, true, "seeds run twice, with equal traces")

@@ -43,6 +43,8 @@ void sim_disk_submit(struct sim *sim, struct sim_node *node)
         .number = sim->out.write_number,
         .has_hard_state = write->has_hard_state,
         .hard_state = write->hard_state,
+        .snapshot = write->snapshot == NULL ? 0 : write->snapshot->id.index,
+        .snapshot_config = node->log.snapshot_config,
         .truncate_from = write->truncate_from,
         .entries_count = write->entries_count,
     };
@@ -72,6 +74,9 @@ static void make_durable(struct sim *sim, struct sim_node *node, const struct si
 {
     if (write->has_hard_state) {
         node->disk_state = write->hard_state;
+    }
+    if (write->snapshot != 0) {
+        sim_log_reset(sim, &node->disk, write->snapshot, write->snapshot_config);
     }
     if (write->truncate_from != 0) {
         sim_log_truncate(&node->disk, write->truncate_from);
@@ -156,10 +161,11 @@ void sim_disk_crash(struct sim *sim, struct sim_node *node)
 void sim_disk_rot(struct sim *sim, struct sim_node *node)
 {
     struct sim_log *disk = &node->disk;
-    const raft_index held = disk->last - disk->base;
-    if (held == 0) {
+    const raft_index first = disk->snapshot > disk->base ? disk->snapshot : disk->base;
+    if (disk->last <= first) {
         return;
     }
+    const raft_index held = disk->last - first;
     const struct raft_entry_id last = sim_log_last(disk);
     if (!sim_as_new(node->high_water, last)) {
         node->high_water = last;

@@ -55,6 +55,9 @@ static void draw_machines(struct sim_knobs *knobs, struct tape *tape)
     knobs->disk_told_mean_us = rate(tape, 10, timeout_us / 10);
     knobs->apply_mean_us = rate(tape, 10, timeout_us / 4);
     const uint32_t drift = drifts[tape_draw(tape, TAPE_KNOB, 4)];
+    /* A slow leader among fast voters: twice the drift, and a little for the square of it. */
+    knobs->has_leases = knobs->check_quorum && coin(tape);
+    knobs->lease_drift_percent = 1 + drift * 22 / 100000;
     for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
         knobs->drift_ppm[i] = (int32_t)tape_draw(tape, TAPE_CLOCK, 2 * drift + 1) - (int32_t)drift;
     }
@@ -117,5 +120,6 @@ void sim_draw_knobs(struct sim_knobs *knobs, struct tape *tape)
     knobs->transfer_share = coin(tape) ? 300000 : 0;
     knobs->pending_share = 300000;
     knobs->snapshot_entries = rate(tape, 4, 500);
+    knobs->transfer_mean_us = log_between(tape, 1000, 8 * timeout_us);
     knobs->trailing_entries = coin(tape) ? log_between(tape, 1, 300) : 0;
 }

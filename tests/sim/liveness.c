@@ -154,6 +154,7 @@ static void heal_node(struct sim *sim, struct sim_node *node)
 static void heal(struct sim *sim, uint32_t core)
 {
     sim->is_healed = true;
+    sim->healed_us = sim->now_us;
     sim->is_over = true;
     sim_heal_links(sim);
     for (uint32_t a = 0; a <= SIM_NODES_MAX; a++) {

@@ -37,6 +37,32 @@ void sim_log_truncate(struct sim_log *log, raft_index from)
     }
 }
 
+void sim_log_reset(struct sim *sim, struct sim_log *log, raft_index index,
+                   struct sim_config_at config)
+{
+    log->base = index;
+    log->last = index;
+    log->entries[index] = sim->committed_entries[index];
+    log->snapshot = index;
+    log->snapshot_config = config;
+    log->configs_count = 1;
+    log->configs[0] = config;
+}
+
+void sim_log_compact(struct sim_log *log, raft_index base)
+{
+    uint32_t past = 0;
+    RK_ASSERT(base <= log->last);
+    log->base = base;
+    while (past + 1 < log->configs_count && log->configs[past + 1].index <= base) {
+        past++;
+    }
+    log->configs_count -= past;
+    for (uint32_t i = 0; i < log->configs_count; i++) {
+        log->configs[i] = log->configs[i + past];
+    }
+}
+
 struct raft_entry_id sim_log_last(const struct sim_log *log)
 {
     return (struct raft_entry_id){.term = log->entries[log->last].term, .index = log->last};

@@ -68,9 +68,12 @@ static void depart(struct sim *sim, const struct sim_node *node, const struct si
     }
     const uint32_t at = flight_take(sim);
     sim->flights[at] = *flight;
+    sim->flights[at].sent_us = sim->now_us;
     sim->link_load[from][to]++;
     if (flight->kind == FLIGHT_RAFT && flight->message.type == RAFT_APPEND_REQUEST) {
         lend_entries(sim, node, &sim->flights[at]);
+    } else if (flight->kind == FLIGHT_RAFT && flight->message.type == RAFT_SNAPSHOT_REQUEST) {
+        sim->flights[at].snapshot = *flight->message.snapshot_request.snapshot;
     }
     sim_event_add(sim, arrival_us(sim, from, to, late_us), EVENT_ARRIVAL, to, at, 0);
 }
@@ -111,7 +114,10 @@ void sim_send(struct sim *sim, struct sim_node *node, const struct raft_message 
     const struct sim_flight flight = {.kind = FLIGHT_RAFT, .message = *message};
     RK_ASSERT(message->to > 0 && message->to <= sim->nodes_count);
     oracle_left(sim, node, message);
-    if (message->type == RAFT_HEARTBEAT_REQUEST) {
+    if (message->type == RAFT_SNAPSHOT_REQUEST) {
+        oracle_snapshot(sim, node, message->snapshot_request.snapshot);
+        sim_snapshot_offered(sim, node, message->to);
+    } else if (message->type == RAFT_HEARTBEAT_REQUEST) {
         seen_of(sim, message->from, message->to, message->term)->round =
             message->heartbeat_request.round;
     }
@@ -179,6 +185,8 @@ static void arrive_raft(struct sim *sim, struct sim_node *node, struct sim_fligh
         request->entries = entries;
         request->entries_count = flight->entries_count;
         count_append(sim, node, &message);
+    } else if (message.type == RAFT_SNAPSHOT_REQUEST) {
+        message.snapshot_request.snapshot = &flight->snapshot;
     } else {
         count_response(sim, node, &message);
     }
@@ -187,12 +195,30 @@ static void arrive_raft(struct sim *sim, struct sim_node *node, struct sim_fligh
     (void)sim_node_step(sim, node,
                         (struct raft_event){.type = RAFT_EVENT_RECEIVED, .message = &message});
     sim->received = NULL;
+    if (message.type == RAFT_SNAPSHOT_REQUEST && node->is_up) {
+        sim_snapshot_arrived(sim, node);
+    }
+}
+
+/* Repetitions of what was sent while faults were the rule may come late, but not for ever; and a
+ * frozen node says nothing any more. */
+static bool is_of_the_past(const struct sim *sim, const struct sim_flight *flight)
+{
+    if (!sim->is_healed || flight->sent_us >= sim->healed_us) {
+        return false;
+    }
+    return sim->nodes[flight->message.from - 1].is_gone ||
+           sim->now_us > sim->healed_us + 1000 * (uint64_t)sim->knobs.election_timeout_ms;
 }
 
 void sim_arrive(struct sim *sim, uint32_t at)
 {
     struct sim_flight *flight = &sim->flights[at];
     struct sim_node *node = sim_node(sim, flight->message.to);
+    if (is_of_the_past(sim, flight)) {
+        flight_give(sim, at);
+        return;
+    }
     if (node->is_up && sim->now_us < node->paused_until_us) { /* it waits in the socket */
         sim_event_add(sim, node->paused_until_us, EVENT_ARRIVAL, node->id, at, 0);
         return;

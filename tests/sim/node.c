@@ -1,6 +1,9 @@
 /* One node: the core, and its outputs performed in field order. */
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/heap.h"
+#include "server/lease.h"
 #include "sim/sim.h"
 
 struct sim_node *sim_node(struct sim *sim, raft_node_id id)
@@ -33,7 +36,9 @@ static void collect_configs(const struct sim *sim, const struct sim_log *log,
                             struct raft_restored *restored)
 {
     const uint32_t first = log->configs_count > 2 ? log->configs_count - 2 : 0;
-    restored->config = sim->configs[log->configs[0].config];
+    const struct sim_config_at start = log->snapshot > 0 ? log->snapshot_config : log->configs[0];
+    restored->config = sim->configs[start.config];
+    restored->config_index = start.index;
     for (uint32_t i = first; i < log->configs_count; i++) {
         if (log->configs[i].index > log->base) {
             const uint32_t at = restored->logged_configs_count++;
@@ -47,6 +52,8 @@ static void copy_log(struct sim_log *to, const struct sim_log *from)
 {
     to->base = from->base;
     to->last = from->last;
+    to->snapshot = from->snapshot;
+    to->snapshot_config = from->snapshot_config;
     to->configs_count = from->configs_count;
     for (uint32_t i = 0; i < from->configs_count; i++) {
         to->configs[i] = from->configs[i];
@@ -69,18 +76,53 @@ static void init_core(struct sim *sim, struct sim_node *node)
         .inflight_max = knobs->inflight_max,
         .pre_vote = knobs->pre_vote,
         .check_quorum = knobs->check_quorum,
+        .lease_ms = knobs->has_leases
+                        ? lease_length_ms(knobs->election_timeout_ms, knobs->lease_drift_percent)
+                        : 0,
         .recover_to = node->high_water,
     };
     struct raft_restored restored = {
         .hard_state = node->disk_state,
         .base = {.term = node->disk.entries[node->disk.base].term, .index = node->disk.base},
         .last = sim_log_last(&node->disk),
+        .snapshot = {.term = node->disk.entries[node->disk.snapshot].term,
+                     .index = node->disk.snapshot},
         .runs = runs,
         .runs_count = collect_runs(&node->disk, runs),
     };
     collect_configs(sim, &node->disk, &restored);
     node->now_ms = sim_monotonic_us(sim, node) / 1000;
     node->raft = raft_init(node->memory, raft_size(), &options, &restored, node->now_ms);
+}
+
+/* A snapshot may be of entries that others have made durable, and this disk has not: then it is all
+ * that there is. */
+static void mend_disk(struct sim *sim, struct sim_node *node)
+{
+    struct sim_log *disk = &node->disk;
+    const raft_index index = disk->snapshot;
+    if (index > disk->base && !sim_log_has(disk, index, &sim->committed_entries[index])) {
+        sim_log_reset(sim, disk, index, disk->snapshot_config);
+    }
+}
+
+static void clear_volatile(struct sim_node *node)
+{
+    node->life++;
+    node->paused_until_us = 0;
+    node->persisted = 0;
+    node->timer_at_us = 0;
+    node->reads_count = 0;
+    node->read_number = 0;
+    node->applied = node->log.snapshot;
+    node->seen_commit = node->log.snapshot;
+    node->seen_applied = node->log.snapshot;
+    node->is_apply_due = false;
+    node->is_finish_due = false;
+    node->is_compacting = false;
+    node->installing = 0;
+    node->pending_due_us = 0;
+    memset(node->transfers, 0, sizeof node->transfers);
 }
 
 void sim_node_start(struct sim *sim, struct sim_node *node)
@@ -90,24 +132,14 @@ void sim_node_start(struct sim *sim, struct sim_node *node)
     if (node->memory == NULL) {
         node->memory = rk_heap_alloc(raft_size());
     }
+    mend_disk(sim, node);
     init_core(sim, node);
     copy_log(&node->log, &node->disk);
     node->is_up = true;
-    node->life++;
-    node->paused_until_us = 0;
-    node->persisted = 0;
-    node->timer_at_us = 0;
-    node->reads_count = 0;
-    node->read_number = 0;
-    node->applied = node->log.base;
-    node->seen_commit = node->log.base;
-    node->seen_applied = node->log.base;
-    node->is_apply_due = false;
-    node->is_finish_due = false;
-    node->pending_due_us = 0;
+    clear_volatile(node);
     outbox_init(&node->outbox);
     pending_init(&node->pending);
-    node->sm = sm_new();
+    node->sm = node->applied > 0 ? sim_state_at(sim, node->applied) : sm_new();
     node->root = sm_publish(node->sm);
     node->view = raft_view(node->raft);
     sim_tell(sim, node, "starts: term %llu, log to %llu%s",
@@ -187,6 +219,17 @@ static void take_truncation(struct sim *sim, struct sim_node *node, raft_index f
     sim_pending_unknown(sim, node, from);
 }
 
+static void take_snapshot(struct sim *sim, struct sim_node *node,
+                          const struct raft_snapshot *snapshot)
+{
+    const raft_index index = snapshot->id.index;
+    oracle_install(sim, node, snapshot);
+    sim_tell(sim, node, "has the snapshot up to %llu instead of its log",
+             (unsigned long long)index);
+    sim_log_reset(sim, &node->log, index, oracle_config_at(sim, index));
+    sim_pending_unknown(sim, node, 0);
+}
+
 /* The leader's time, which never falls along the log. */
 static void stamp(struct sim *sim, const struct sim_node *node, struct sim_payload *payload)
 {
@@ -199,6 +242,9 @@ static void take_write(struct sim *sim, struct sim_node *node)
 {
     const struct raft_write *write = &sim->out.write;
     const bool is_own = sim->received == NULL || sim->received->type != RAFT_APPEND_REQUEST;
+    if (write->snapshot != NULL) {
+        take_snapshot(sim, node, write->snapshot);
+    }
     if (write->truncate_from != 0) {
         take_truncation(sim, node, write->truncate_from);
     }
@@ -297,6 +343,10 @@ static bool crash_is_due(struct sim *sim, const struct sim_node *node,
         sim->counts->crash_in_write++;
         return true;
     }
+    if (sim->out.write.snapshot != NULL && knobs->crash_in_install > 0 &&
+        tape_chance(sim->tape, TAPE_FAULT, knobs->crash_in_install)) {
+        return true;
+    }
     if (node->view.config->old_voters_count > 0 && sim->out.write_number != 0 &&
         knobs->crash_in_joint > 0 && tape_chance(sim->tape, TAPE_FAULT, knobs->crash_in_joint)) {
         sim->counts->crash_in_joint++;
@@ -342,6 +392,7 @@ enum rk_status sim_node_step(struct sim *sim, struct sim_node *node, struct raft
     const struct raft_view before = node->view;
     RK_ASSERT(node->is_up);
     event.now_ms = sim_monotonic_us(sim, node) / 1000;
+    event.boot_ms = sim_boottime_ms(sim, node);
     node->now_ms = event.now_ms;
     const enum rk_status status = raft_step(node->raft, &event, &sim->out);
     raft_check(node->raft);

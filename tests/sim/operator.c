@@ -159,6 +159,7 @@ static void transfer(struct sim *sim, struct sim_node *node)
     const raft_node_id to = tape_draw(sim->tape, TAPE_MEMBER, sim->nodes_count + 1);
     const uint32_t life = node->life;
     const bool is_joint = node->view.config->old_voters_count > 0;
+    const bool has_lease = oracle_lease_holds(sim, node);
     if (to == node->id) {
         return;
     }
@@ -168,6 +169,7 @@ static void transfer(struct sim *sim, struct sim_node *node)
     if (status == RK_OK && node->life == life) {
         sim->counts->transfer++;
         sim->counts->transfer_in_joint += is_joint;
+        sim->counts->transfer_in_lease += has_lease;
     }
 }
 

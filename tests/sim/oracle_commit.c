@@ -105,6 +105,7 @@ static void take_in(struct sim *sim, struct sim_node *node, raft_index index)
     sim->committed_entries[index] = node->log.entries[index];
     sim->commit_terms[index] = (uint32_t)node->view.hard_state.term;
     sim->digests[index] = 0;
+    sim->images[index] = 0;
     sim->committed = index;
     sim->counts->commits++;
     oracle_spec_commit(sim, index);
@@ -122,6 +123,7 @@ static void leader_commits(struct sim *sim, struct sim_node *node, raft_index co
     while (sim->committed < commit) {
         take_in(sim, node, sim->committed + 1);
     }
+    oracle_lease(sim, node);
 }
 
 static void check_same(struct sim *sim, const struct sim_node *node, raft_index index)
@@ -129,6 +131,15 @@ static void check_same(struct sim *sim, const struct sim_node *node, raft_index 
     if (node->log.entries[index].chain != sim->committed_entries[index].chain) {
         sim_fail(sim, "O8", node, "commits another entry at %llu than was committed before",
                  (unsigned long long)index);
+    }
+}
+
+/* The log has the entry that the leader's snapshot ends with. */
+static void note_matched(struct sim *sim, struct sim_node *node, raft_index index)
+{
+    if (index <= sim->committed && index <= node->log.last && index > node->verified &&
+        sim_log_has(&node->log, index, &sim->committed_entries[index])) {
+        node->verified = index;
     }
 }
 
@@ -141,7 +152,17 @@ static void note_verified(struct sim *sim, struct sim_node *node)
         node->verified_term = term;
         node->verified = 0;
     }
-    if (message == NULL || message->type != RAFT_APPEND_REQUEST || message->term != term) {
+    if (sim->out.write.snapshot != NULL && sim->out.write_number != 0) {
+        node->verified = sim->out.write.snapshot->id.index;
+    }
+    if (message == NULL || message->term != term) {
+        return;
+    }
+    if (message->type == RAFT_SNAPSHOT_REQUEST) {
+        note_matched(sim, node, message->snapshot_request.snapshot->id.index);
+        return;
+    }
+    if (message->type != RAFT_APPEND_REQUEST) {
         return;
     }
     const struct raft_append_request *request = &message->append_request;

@@ -120,3 +120,70 @@ void oracle_config(struct sim *sim, const struct sim_node *node)
         sim_fail(sim, "O10", node, "the configuration in force is not that of its entry");
     }
 }
+
+/* ---- snapshots ---- */
+
+struct sim_config_at oracle_config_at(const struct sim *sim, raft_index index)
+{
+    for (; index > 0; index--) {
+        const struct sim_payload *payload = &sim->payloads[sim->committed_entries[index].payload];
+        if (payload->type == RAFT_ENTRY_CONFIG) {
+            return (struct sim_config_at){.index = index, .config = payload->config};
+        }
+    }
+    return (struct sim_config_at){.index = 0, .config = 1};
+}
+
+static bool lists_are_equal(const raft_node_id *a, uint32_t a_count, const raft_node_id *b,
+                            uint32_t b_count)
+{
+    return a_count == b_count && memcmp(a, b, a_count * sizeof a[0]) == 0;
+}
+
+/* Both halves and the learners, and where they came from (pitfall 65). */
+void oracle_snapshot(struct sim *sim, const struct sim_node *node,
+                     const struct raft_snapshot *snapshot)
+{
+    const raft_index index = snapshot->id.index;
+    if (index == 0 || index > sim->committed ||
+        snapshot->id.term != sim->committed_entries[index].term) {
+        sim_fail(sim, "O8", node, "a snapshot of %llu^%llu, which is not committed",
+                 (unsigned long long)index, (unsigned long long)snapshot->id.term);
+    }
+    const struct sim_config_at at = oracle_config_at(sim, index);
+    const struct raft_config *config = &sim->configs[at.config];
+    const struct raft_config *said = &snapshot->config;
+    if (snapshot->config_index != at.index ||
+        !lists_are_equal(said->voters, said->voters_count, config->voters, config->voters_count) ||
+        !lists_are_equal(said->old_voters, said->old_voters_count, config->old_voters,
+                         config->old_voters_count) ||
+        !lists_are_equal(said->learners, said->learners_count, config->learners,
+                         config->learners_count)) {
+        sim_fail(sim, "O10", node,
+                 "a snapshot of %llu with another configuration than was in force",
+                 (unsigned long long)index);
+    }
+}
+
+/* What it replaces must not have been needed: not committed, not the same up to there (pitfalls 62,
+ * 63, 66). */
+void oracle_install(struct sim *sim, const struct sim_node *node,
+                    const struct raft_snapshot *snapshot)
+{
+    const raft_index index = snapshot->id.index;
+    const struct sim_log *log = &node->log;
+    oracle_snapshot(sim, node, snapshot);
+    if (index <= node->seen_commit) {
+        sim_fail(sim, "O6", node, "a snapshot of %llu replaces a log that is committed to %llu",
+                 (unsigned long long)index, (unsigned long long)node->seen_commit);
+    }
+    if (index <= log->last && log->entries[index].chain == sim->committed_entries[index].chain) {
+        sim_fail(sim, "O6", node, "a snapshot of %llu replaces a log that goes on after it",
+                 (unsigned long long)index);
+    }
+    const raft_index last = log->last < index ? log->last : index;
+    sim->counts->snapshot_installed++;
+    sim->counts->snapshot_in_joint += snapshot->config.old_voters_count > 0;
+    sim->counts->snapshot_divergent +=
+        last > log->base && log->entries[last].chain != sim->committed_entries[last].chain;
+}

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "raft/raft.h"
 #include "server/outbox.h"
 #include "server/pending.h"
@@ -105,6 +106,10 @@ struct sim_knobs {
 
     uint32_t snapshot_entries; /* compact when so many were applied since; 0: never */
     uint32_t trailing_entries;
+    uint32_t transfer_mean_us; /* of a snapshot to a follower */
+
+    bool has_leases;
+    uint32_t lease_drift_percent;
 
     uint32_t clients;
     uint32_t keys;
@@ -147,6 +152,8 @@ struct sim_config_at {
 struct sim_log {
     raft_index base;
     raft_index last;
+    raft_index snapshot; /* the newest; 0: none. On a disk the log may end before it */
+    struct sim_config_at snapshot_config;
     uint32_t configs_count;
     struct sim_config_at configs[64];
     struct sim_entry entries[SIM_LOG_MAX + 1];
@@ -158,6 +165,8 @@ struct sim_write {
     uint64_t number;
     bool has_hard_state;
     struct raft_hard_state hard_state;
+    raft_index snapshot; /* replaces the log; 0: none */
+    struct sim_config_at snapshot_config;
     raft_index truncate_from;
     raft_index first; /* of the entries */
     uint32_t entries_count;
@@ -213,6 +222,12 @@ struct sim_node {
     raft_index applied;
     bool is_apply_due;
     bool is_finish_due;
+    bool is_compacting;
+    raft_index installing; /* its bytes are on their way; 0: none */
+    struct sim_transfer {
+        bool is_watched;
+        uint64_t since_us;
+    } transfers[SIM_NODES_MAX + 1]; /* of snapshots, by peer */
 
     /* What the oracles remember. */
     raft_index seen_commit;
@@ -251,6 +266,7 @@ struct sim_op {
     uint32_t value;   /* written, or read */
     raft_index cas;   /* OP_CAS */
     raft_index index; /* the answer: of the entry, or at which the read was served */
+    bool is_leased;   /* a read that holds its value, and has yet to look at the lease */
     raft_index floor; /* when it was invoked: what was committed by anybody */
     raft_index seen;  /* when it was invoked: greatest index in any answer */
     raft_index entry; /* where it was committed; 0: nowhere */
@@ -289,7 +305,11 @@ enum sim_event_kind {
     EVENT_FAULT,
     EVENT_HEAL,
     EVENT_OPERATOR,
-    EVENT_FINISH, /* node: leaves a joint configuration */
+    EVENT_FINISH,  /* node: leaves a joint configuration */
+    EVENT_COMPACT, /* node, ref: a snapshot up to there is durable */
+    EVENT_INSTALL, /* node, ref: the leader's snapshot up to there has come whole */
+    EVENT_WATCH,   /* node, ref: how is the snapshot for that peer doing? */
+    EVENT_LEASE,   /* node, ref: op; a read has its value, and looks whether the lease holds */
 };
 
 struct sim_event {
@@ -307,12 +327,14 @@ enum sim_flight_kind { FLIGHT_RAFT, FLIGHT_READ_QUESTION, FLIGHT_READ_ANSWER };
 
 struct sim_flight {
     enum sim_flight_kind kind;
+    uint64_t sent_us;
     struct raft_message message; /* from, to; the rest is for FLIGHT_RAFT */
     uint32_t op;                 /* of a read */
     raft_index index;            /* its answer; 0: no */
     uint32_t entries_count;
     struct sim_entry *entries; /* from sim.pool */
     uint32_t next_free;
+    struct raft_snapshot snapshot; /* what a RAFT_SNAPSHOT_REQUEST is about */
 };
 
 /* What has passed between a leader and a peer, for the counts alone. */
@@ -351,6 +373,7 @@ struct sim {
     bool is_story_full; /* with every message */
     bool is_over;       /* of the safety mode */
     bool is_healed;     /* liveness mode */
+    uint64_t healed_us;
     struct sim_knobs knobs;
     uint64_t now_us;
     uint64_t steps;
@@ -393,6 +416,8 @@ struct sim {
     struct sim_entry committed_entries[SIM_LOG_MAX + 1];
     uint32_t commit_terms[SIM_LOG_MAX + 1]; /* of the leader that committed it first */
     uint64_t digests[SIM_LOG_MAX + 1];      /* of the state there; 0: nobody has shown it */
+    uint32_t images[SIM_LOG_MAX + 1]; /* where its image is in image_bytes, + 1; 0: nowhere yet */
+    struct rk_buf image_bytes;
     struct sim_version versions[SIM_VERSIONS_MAX];
     struct sim_result_of results[SIM_LOG_MAX + 1];
 };
@@ -422,6 +447,7 @@ void sim_pool_reset(struct sim *sim);
 
 /* ---- clock.c ---- */
 
+uint64_t sim_boottime_ms(const struct sim *sim, const struct sim_node *node);
 uint64_t sim_monotonic_us(const struct sim *sim, const struct sim_node *node);
 void sim_clock_init(struct sim *sim, struct sim_node *node);
 /* The clocks stand still (suspend: boottime goes on) until the node resumes at `until_us`. */
@@ -458,7 +484,29 @@ void sim_reads_confirm(struct sim *sim, struct sim_node *node);
 bool sim_read_ask(struct sim *sim, struct sim_node *node, uint32_t op, raft_node_id asker);
 void sim_reads_expire(struct sim *sim, struct sim_node *node);
 void sim_read_await(struct sim *sim, struct sim_node *node, uint32_t op);
+/* Takes the value first; whether the lease holds is looked at later. */
+void sim_read_leased(struct sim *sim, struct sim_node *node, uint32_t op);
+void sim_read_lease_checked(struct sim *sim, struct sim_node *node, uint32_t op);
 void sim_read_answered(struct sim *sim, struct sim_node *node, uint32_t op, raft_index index);
+
+/* ---- snapshot.c ---- */
+
+/* Compacts when it is time: the image is taken now, and durable later. */
+void sim_snapshot_take(struct sim *sim, struct sim_node *node);
+void sim_snapshot_durable(struct sim *sim, struct sim_node *node, raft_index index);
+/* The leader offers one: watch its transfer. */
+void sim_snapshot_offered(struct sim *sim, struct sim_node *node, raft_node_id peer);
+void sim_snapshot_watch(struct sim *sim, struct sim_node *node, raft_node_id peer);
+/* An offer came, and may be wanted. */
+void sim_snapshot_arrived(struct sim *sim, struct sim_node *node);
+void sim_snapshot_install(struct sim *sim, struct sim_node *node, raft_index index);
+/* The log becomes what the snapshot up to `index` leaves of it. */
+void sim_log_reset(struct sim *sim, struct sim_log *log, raft_index index,
+                   struct sim_config_at config);
+/* Deletes up to `base`. */
+void sim_log_compact(struct sim_log *log, raft_index base);
+/* A state machine that has applied `index`, by the image; the caller frees it. */
+struct sm *sim_state_at(struct sim *sim, raft_index index);
 
 /* ---- disk.c ---- */
 
@@ -511,6 +559,18 @@ void oracle_truncate(struct sim *sim, const struct sim_node *node, raft_index fr
 void oracle_append(struct sim *sim, struct sim_node *node, struct sim_entry *entry,
                    raft_index index, bool is_own);
 void oracle_config(struct sim *sim, const struct sim_node *node);
+/* A snapshot is offered, or takes the place of the log. */
+void oracle_snapshot(struct sim *sim, const struct sim_node *node,
+                     const struct raft_snapshot *snapshot);
+void oracle_install(struct sim *sim, const struct sim_node *node,
+                    const struct raft_snapshot *snapshot);
+/* The configuration in force at `index`, by what is committed. */
+struct sim_config_at oracle_config_at(const struct sim *sim, raft_index index);
+
+/* oracle_lease.c: O12. */
+bool oracle_lease_holds(const struct sim *sim, const struct sim_node *node);
+/* `node` has committed in its term, or answers under its lease: nobody else may do so. */
+void oracle_lease(struct sim *sim, const struct sim_node *node);
 
 /* oracle_commit.c: O1, O2, O4, O7 (Leader Completeness), O8, O9. */
 void oracle_commit(struct sim *sim, struct sim_node *node, const struct raft_view *before);

@@ -6,6 +6,8 @@
 #include "base/heap.h"
 #include "sim/sim.h"
 
+enum { IMAGE_BYTES_MAX = 1 << 28 };
+
 static struct sim *world; /* of this process: for the assertions of the core */
 
 struct sim *sim_world(void)
@@ -50,6 +52,8 @@ static void init_log(struct sim_log *log, uint32_t config)
 {
     log->base = 0;
     log->last = 0;
+    log->snapshot = 0;
+    log->snapshot_config = (struct sim_config_at){.index = 0, .config = config};
     log->entries[0] = (struct sim_entry){0};
     log->configs_count = 1;
     log->configs[0] = (struct sim_config_at){.index = 0, .config = config};
@@ -102,6 +106,10 @@ static void reset(struct sim *sim, struct tape *tape, struct sim_counts *counts)
     sim->tape = tape;
     sim->counts = counts;
     sim_pool_reset(sim);
+    if (sim->image_bytes.size_max == 0) {
+        rk_buf_init(&sim->image_bytes, IMAGE_BYTES_MAX);
+    }
+    rk_buf_reset(&sim->image_bytes);
     sim_draw_knobs(&sim->knobs, tape);
     reset_nodes(sim);
 }
@@ -143,6 +151,48 @@ static void handle_world_event(struct sim *sim, const struct sim_event *event)
     }
 }
 
+static void abandon(struct sim *sim, struct sim_node *node)
+{
+    if (node->pending_due_us != 0 && sim->now_us >= node->pending_due_us) {
+        node->pending_due_us = 0;
+        sim_pending_unknown(sim, node, 0);
+    }
+}
+
+static void handle_running(struct sim *sim, struct sim_node *node, const struct sim_event *event)
+{
+    switch (event->kind) {
+    case EVENT_TIMER:
+        sim_node_timer(sim, node);
+        break;
+    case EVENT_TOLD:
+        sim_node_told(sim, node, event->ref);
+        break;
+    case EVENT_APPLY:
+        sim_apply(sim, node);
+        break;
+    case EVENT_FINISH:
+        node->is_finish_due = false;
+        sim_operator_finish(sim, node);
+        break;
+    case EVENT_COMPACT:
+        sim_snapshot_durable(sim, node, event->ref);
+        break;
+    case EVENT_INSTALL:
+        sim_snapshot_install(sim, node, event->ref);
+        break;
+    case EVENT_WATCH:
+        sim_snapshot_watch(sim, node, event->ref);
+        break;
+    case EVENT_LEASE:
+        sim_read_lease_checked(sim, node, event->ref);
+        break;
+    default:
+        abandon(sim, node);
+        break;
+    }
+}
+
 /* The disk works on while the process stands still. */
 static void handle_node_event(struct sim *sim, const struct sim_event *event)
 {
@@ -162,18 +212,8 @@ static void handle_node_event(struct sim *sim, const struct sim_event *event)
         if (event->kind == EVENT_TIMER) {
             node->timer_at_us = node->paused_until_us;
         }
-    } else if (event->kind == EVENT_TIMER) {
-        sim_node_timer(sim, node);
-    } else if (event->kind == EVENT_TOLD) {
-        sim_node_told(sim, node, event->ref);
-    } else if (event->kind == EVENT_APPLY) {
-        sim_apply(sim, node);
-    } else if (event->kind == EVENT_FINISH) {
-        node->is_finish_due = false;
-        sim_operator_finish(sim, node);
-    } else if (node->pending_due_us != 0 && sim->now_us >= node->pending_due_us) {
-        node->pending_due_us = 0;
-        sim_pending_unknown(sim, node, 0);
+    } else {
+        handle_running(sim, node, event);
     }
 }
 
@@ -199,6 +239,10 @@ static void handle(struct sim *sim, const struct sim_event *event)
     case EVENT_START:
     case EVENT_ABANDON:
     case EVENT_FINISH:
+    case EVENT_COMPACT:
+    case EVENT_INSTALL:
+    case EVENT_WATCH:
+    case EVENT_LEASE:
         handle_node_event(sim, event);
         break;
     }
