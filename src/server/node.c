@@ -107,6 +107,5 @@ void node_stop(struct node *node, uint32_t timeout_ms)
     const int failed = pthread_join(node->thread, NULL);
     RK_ASSERT(failed == 0);
     (void)close(node->epoll);
-    node->is_over = true;
     node_refuse_mailbox(node);
 }

@@ -62,6 +62,8 @@ bool node_stop_turn(struct node *node)
     const bool leads_others = node_is_leader(node) && node->peers_count > 0;
     if ((has_nothing_left(node) && !leads_others) || node->now_ms >= stop_by_ms) {
         answer_the_rest(node);
+        node->is_over = true;
+        http_server_run(node->peer_server, node->now_ms); /* other nodes hear the truth, too */
         return true;
     }
     return false;
