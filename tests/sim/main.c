@@ -5,6 +5,7 @@
  *   raftkv-sim --seed N --trace | --story | --hash
  *   raftkv-sim --seed N --shrink [--tape FILE] [--seconds S]
  *   raftkv-sim --tape FILE [--trace | --story | --shrink]
+ *   raftkv-sim --level node ...    the simulator of whole nodes, node/raftkv-sim-node
  *
  * Exit status: 0 all held; 1 an oracle did not hold, or something never came to pass; 2 usage.
  */
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sim/run.h"
 
@@ -169,8 +171,25 @@ static const char *kept_seeds(void)
     return path;
 }
 
+/* Whole nodes are a program of their own, beside this one: what they stand on is replaced when it is
+ * linked. */
+static int run_nodes(char **argv)
+{
+    char path[4096];
+    const char *slash = strrchr(argv[0], '/');
+    const int size = slash == NULL ? 0 : (int)(slash - argv[0] + 1);
+    (void)snprintf(path, sizeof path, "%.*snode/raftkv-sim-node", size, argv[0]);
+    argv[2] = path;
+    (void)execv(path, argv + 2);
+    perror(path);
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc >= 3 && strcmp(argv[1], "--level") == 0 && strcmp(argv[2], "node") == 0) {
+        return run_nodes(argv);
+    }
     struct arguments arguments = {.seed = 1, .runs = RUNS, .jobs = 1, .seconds = SHRINK_SECONDS};
     if (argc == 1) {
         arguments.seeds = kept_seeds();

@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/heap.h"
 #include "base/prng.h"
 
 enum { PATH_SIZE = 1024, RECORDS_MAX = 65536 };
@@ -54,24 +54,24 @@ static bool fails_now(void)
 
 static void record_free(struct record *record)
 {
-    rk_heap_free(record->old_bytes);
-    rk_heap_free(record->new_bytes);
-    rk_heap_free(record);
+    free(record->old_bytes);
+    free(record->new_bytes);
+    free(record);
 }
 
 static struct record *record_new(sqlite3_file *file, int64_t offset, int64_t old_size)
 {
-    struct record *record = rk_heap_zalloc(1, sizeof(*record));
+    struct record *record = calloc(1, sizeof(*record));
     sqlite3_int64 file_size = 0;
 
-    RK_ASSERT(records_count < RECORDS_MAX);
+    RK_ASSERT(record != NULL && records_count < RECORDS_MAX);
     RK_ASSERT(real_of(file)->pMethods->xFileSize(real_of(file), &file_size) == SQLITE_OK);
     (void)snprintf(record->path, PATH_SIZE, "%s", ((struct test_file *)file)->path);
     record->offset = offset;
     record->file_size = file_size;
     const int64_t held = file_size > offset ? file_size - offset : 0;
     record->old_size = (uint32_t)(held < old_size ? held : old_size);
-    record->old_bytes = rk_heap_alloc(record->old_size);
+    record->old_bytes = malloc(record->old_size + 1);
     if (record->old_size > 0) {
         RK_ASSERT(real_of(file)->pMethods->xRead(real_of(file), record->old_bytes,
                                                  (int)record->old_size, offset) == SQLITE_OK);
@@ -88,7 +88,8 @@ static int vfs_write(sqlite3_file *file, const void *data, int size, sqlite3_int
     }
     struct record *record = record_new(file, offset, size);
     record->new_size = (uint32_t)size;
-    record->new_bytes = rk_heap_alloc((size_t)size);
+    record->new_bytes = malloc((size_t)size + 1);
+    RK_ASSERT(record->new_bytes != NULL);
     memcpy(record->new_bytes, data, (size_t)size);
     return real_of(file)->pMethods->xWrite(real_of(file), data, size, offset);
 }
@@ -215,6 +216,10 @@ static int vfs_open(sqlite3_vfs *self, sqlite3_filename name, sqlite3_file *file
 
 void test_vfs_install(void)
 {
+    test_vfs_fail_at(0, SQLITE_OK, false);
+    if (unix_vfs != NULL) {
+        return; /* in place already */
+    }
     unix_vfs = sqlite3_vfs_find("unix");
     RK_ASSERT(unix_vfs != NULL);
     vfs = *unix_vfs;
@@ -223,7 +228,6 @@ void test_vfs_install(void)
     vfs.xOpen = vfs_open;
     vfs.xDelete = vfs_delete;
     RK_ASSERT(sqlite3_vfs_register(&vfs, 1) == SQLITE_OK);
-    test_vfs_fail_at(0, SQLITE_OK, false);
 }
 
 void test_vfs_done(void)
@@ -281,18 +285,44 @@ static void record_redo(const struct record *record)
     RK_ASSERT(close(fd) == 0);
 }
 
-void test_vfs_lose_power(uint64_t seed)
+/* Records of files that are somewhere else stay. */
+static void records_drop(const char *prefix)
 {
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < records_count; i++) {
+        if (strncmp(records[i]->path, prefix, strlen(prefix)) == 0) {
+            record_free(records[i]);
+        } else {
+            records[kept] = records[i];
+            kept++;
+        }
+    }
+    records_count = kept;
+}
+
+void test_vfs_lose_power_below(const char *prefix, uint64_t seed)
+{
+    const size_t size = strlen(prefix);
     struct rk_prng prng;
 
     for (uint32_t i = records_count; i > 0; i--) {
-        record_undo(records[i - 1]);
+        if (strncmp(records[i - 1]->path, prefix, size) == 0) {
+            record_undo(records[i - 1]);
+        }
     }
     rk_prng_seed(&prng, seed);
     for (uint32_t i = 0; i < records_count; i++) {
-        if (seed != 0 && rk_prng_chance(&prng, 500)) {
+        if (strncmp(records[i]->path, prefix, size) == 0 && seed != 0 &&
+            rk_prng_chance(&prng, 500)) {
             record_redo(records[i]);
         }
     }
+    records_drop(prefix);
+}
+
+void test_vfs_lose_power(uint64_t seed)
+{
+    test_vfs_lose_power_below("", seed);
     test_vfs_done();
 }

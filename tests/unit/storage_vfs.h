@@ -24,4 +24,7 @@ uint32_t test_vfs_syncs(void);      /* since test_vfs_fail_at() */
  * by a coin that `seed` decides, as a disk may reorder. Every file must be closed. */
 void test_vfs_lose_power(uint64_t seed);
 
+/* The same for the files alone whose paths begin with `prefix`: one machine of several. */
+void test_vfs_lose_power_below(const char *prefix, uint64_t seed);
+
 #endif

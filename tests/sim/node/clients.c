@@ -1,0 +1,370 @@
+/* clients.c -- clients that put, compare-and-set, delete and get a few keys through the gateway of
+ * any node, give up after a time, and remember honestly what they were told. Every put carries a
+ * number of its own, as value and as flags: what the log, the state machine and an answer say can
+ * be held against each other. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/parse.h"
+#include "sim/node/world.h"
+
+enum { BURST_MIN = 20, BURST_MAX = 60, RETRY_US = 2 * MS };
+
+static void client_next(struct world *world, uint32_t client, uint64_t delay_us);
+
+struct op *op_new(struct world *world, enum op_kind kind)
+{
+    if (world->ops_count == OPS_MAX) {
+        return NULL;
+    }
+    struct op *op = &world->ops[world->ops_count];
+
+    world->ops_count++;
+    *op = (struct op){
+        .number = world->ops_count,
+        .kind = kind,
+        .client = CLIENTS_MAX,
+        .key = KEYS_MAX,
+        .floor = world->floor,
+        .since_us = world->now_us,
+    };
+    return op;
+}
+
+/* -- what is asked -- */
+
+static void fill_request(struct op *op, enum http_method method, const char *method_name)
+{
+    op->request = (struct http_request){
+        .method = method,
+        .method_name = method_name,
+        .target = op->target,
+        .body = {.data = (const uint8_t *)op->body, .size = (uint32_t)strlen(op->body)},
+    };
+}
+
+static void fill_put(struct op *op, uint32_t padding)
+{
+    if (op->kind == OP_CAS) {
+        (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u?flags=%u&cas=%" PRIu64, op->key,
+                       op->number, op->cas);
+    } else {
+        (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u?flags=%u", op->key, op->number);
+    }
+    (void)snprintf(op->body, sizeof(op->body), "%u %.*s", op->number, (int)padding,
+                   "................................................................"
+                   "................................................................");
+    fill_request(op, HTTP_PUT, "PUT");
+}
+
+static void fill_operation(struct world *world, struct op *op)
+{
+    switch (op->kind) {
+    case OP_PUT:
+    case OP_CAS:
+        fill_put(op, tape_draw(&world->tape, TAPE_CLIENT, 128));
+        break;
+    case OP_DELETE:
+        (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u", op->key);
+        fill_request(op, HTTP_DELETE, "DELETE");
+        world->deletes_asked[op->key]++;
+        break;
+    case OP_GET:
+        (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u?raw", op->key);
+        fill_request(op, HTTP_GET, "GET");
+        break;
+    case OP_STALE:
+        (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u?raw&stale", op->key);
+        fill_request(op, HTTP_GET, "GET");
+        break;
+    case OP_ADMIN:
+        break;
+    }
+}
+
+static enum op_kind draw_kind(struct world *world)
+{
+    const struct knobs *knobs = &world->knobs;
+
+    if (tape_draw(&world->tape, TAPE_CLIENT, 100) < knobs->read_percent) {
+        return tape_draw(&world->tape, TAPE_CLIENT, 8) == 7 ? OP_STALE : OP_GET;
+    }
+    if (tape_draw(&world->tape, TAPE_CLIENT, 100) < knobs->cas_percent) {
+        return OP_CAS;
+    }
+    return tape_draw(&world->tape, TAPE_CLIENT, 10) == 9 ? OP_DELETE : OP_PUT;
+}
+
+static struct op *draw_operation(struct world *world, uint32_t client)
+{
+    if (world->ops_count >= OPS_OF_CLIENTS_MAX) {
+        return NULL;
+    }
+    struct op *op = op_new(world, draw_kind(world));
+    RK_ASSERT(op != NULL);
+    op->client = client;
+    op->key = tape_draw(&world->tape, TAPE_CLIENT, world->knobs.keys);
+    if (op->kind == OP_CAS && tape_draw(&world->tape, TAPE_CLIENT, 4) != 3) {
+        op->cas = world->clients[client].known[op->key];
+    }
+    fill_operation(world, op);
+    return op;
+}
+
+/* -- on its way -- */
+
+static void on_arrival(struct world *world, struct host *host, void *context, uint64_t number)
+{
+    struct op *op = context;
+
+    (void)host;
+    (void)number;
+    if (!op->host->is_running) {
+        op->claimed = OP_NOT_DONE; /* refused: nothing was sent */
+        world_at(world, world->now_us, client_returned, NULL, op, 0);
+        return;
+    }
+    op->host_life = op->host->life;
+    sim_server_operation(op->host->loops->server, op);
+    world->ops_open++;
+    op->is_inside = true;
+    host_wake_loop(op->host, 0);
+}
+
+void op_send(struct world *world, struct op *op, struct host *host)
+{
+    op->host = host;
+    if (op->kind != OP_ADMIN) {
+        world_tell(world, host, "is asked for %u: %s %s", op->number, op->request.method_name,
+                   op->target);
+    }
+    if (world->is_client_cut[host->number]) {
+        return; /* the client's patience ends it */
+    }
+    world_at(world, world->now_us + net_delay_us(world), on_arrival, NULL, op, 0);
+}
+
+static uint64_t header_number(const struct http_response *response, const char *name)
+{
+    uint64_t number = 0;
+
+    for (uint32_t i = 0; i < response->headers_count; i++) {
+        if (strcmp(response->headers[i].name, name) == 0 &&
+            rk_parse_u64(response->headers[i].value, &number) == RK_OK) {
+            return number;
+        }
+    }
+    return 0;
+}
+
+static const char *header_text(const struct http_response *response, const char *name)
+{
+    for (uint32_t i = 0; i < response->headers_count; i++) {
+        if (strcmp(response->headers[i].name, name) == 0) {
+            return response->headers[i].value;
+        }
+    }
+    return "";
+}
+
+static bool body_is(const struct http_response *response, const char *text)
+{
+    const size_t size = strlen(text);
+
+    return response->body.size >= size && memcmp(response->body.data, text, size) == 0;
+}
+
+static enum op_state claim_of(const struct op *op, const struct http_response *response)
+{
+    const char *outcome = header_text(response, "X-Raftkv-Outcome");
+
+    if (response->status == 200 ||
+        (response->status == 404 && (op->kind == OP_GET || op->kind == OP_STALE))) {
+        return OP_DONE;
+    }
+    if (op->kind == OP_GET || op->kind == OP_STALE || strcmp(outcome, "not-done") == 0) {
+        return OP_NOT_DONE;
+    }
+    return OP_UNKNOWN;
+}
+
+static void read_answer(struct op *op, const struct http_response *response)
+{
+    struct host *host = op->host;
+
+    if (op->kind == OP_GET || op->kind == OP_STALE) {
+        /* The root that the gateway has just used: nothing runs in between. */
+        const struct sm_root *root = root_acquire(host->board, GATEWAY_SLOTS_PER_LOOP);
+        op->witness = root->last_applied;
+        root_release(host->board, GATEWAY_SLOTS_PER_LOOP);
+        char text[16] = "";
+        if (response->status == 200) {
+            const size_t size = response->body.size < 15 ? response->body.size : 15;
+            memcpy(text, response->body.data, size);
+            op->value = (uint32_t)strtoul(text, NULL, 10);
+        }
+        return;
+    }
+    op->accepted = body_is(response, "true");
+    op->witness = header_number(response, "X-Consul-Index");
+}
+
+void client_answered(struct op *op, const struct http_response *response)
+{
+    struct world *world = sim_world;
+
+    world->ops_open--;
+    op->is_inside = false;
+    op->answers++;
+    op->http_status = response->status;
+    op->claimed = claim_of(op, response);
+    if (op->kind == OP_ADMIN) {
+        operator_answered(world, op, response);
+        return;
+    }
+    if (op->claimed == OP_DONE) {
+        read_answer(op, response);
+    }
+    oracle_claimed(op, header_text(response, "X-Raftkv-Outcome"));
+    if (!world->is_client_cut[op->host->number]) {
+        world_at(world, world->now_us + net_delay_us(world), client_returned, NULL, op, 0);
+    }
+}
+
+void client_reset(struct op *op)
+{
+    struct world *world = sim_world;
+
+    world->ops_open--;
+    op->is_inside = false;
+    op->claimed = OP_UNKNOWN;
+    if (op->kind == OP_ADMIN) {
+        operator_answered(world, op, NULL);
+        return;
+    }
+    world_at(world, world->now_us + net_delay_us(world), client_returned, NULL, op, 0);
+}
+
+/* -- back -- */
+
+static void learn(struct world *world, const struct op *op)
+{
+    struct client *client = &world->clients[op->client];
+
+    if (op->state == OP_DONE && op->kind != OP_DELETE) {
+        client->known[op->key] = world->key_changed[op->key];
+    } else if (op->state == OP_DONE) {
+        client->known[op->key] = 0;
+    }
+}
+
+static void end_operation(struct world *world, struct op *op, enum op_state state)
+{
+    if (op->state != OP_OPEN) {
+        return; /* it has given up */
+    }
+    op->state = state;
+    oracle_returned(op);
+    if (op->client == CLIENTS_MAX) {
+        return;
+    }
+    struct client *client = &world->clients[op->client];
+    RK_ASSERT(client->op == op);
+    client->op = NULL;
+    learn(world, op);
+    if (op->state != OP_DONE && tape_draw(&world->tape, TAPE_CLIENT, 2) == 0) {
+        client->host = tape_draw(&world->tape, TAPE_CLIENT, world->hosts_count);
+    }
+    const uint64_t pause_us = op->state == OP_DONE ? 0 : RETRY_US;
+    client_next(world, op->client,
+                pause_us + tape_around(&world->tape, TAPE_CLIENT, world->knobs.think_us));
+}
+
+void client_returned(struct world *world, struct host *host, void *context, uint64_t number)
+{
+    struct op *op = context;
+
+    (void)host;
+    (void)number;
+    end_operation(world, op, op->claimed);
+}
+
+static void on_patience(struct world *world, struct host *host, void *context, uint64_t number)
+{
+    (void)host;
+    (void)number;
+    end_operation(world, context, OP_UNKNOWN);
+}
+
+static struct host *draw_host(struct world *world, uint32_t client)
+{
+    struct host *leader = host_leader(world);
+
+    if (leader != NULL && tape_draw(&world->tape, TAPE_CLIENT, 100) < world->knobs.leader_percent) {
+        return leader;
+    }
+    return &world->hosts[world->clients[client].host];
+}
+
+static void on_client(struct world *world, struct host *host, void *context, uint64_t number)
+{
+    const uint32_t number_of_client = (uint32_t)number;
+    struct client *client = &world->clients[number_of_client];
+
+    (void)host;
+    (void)context;
+    if (client->op != NULL || world->is_quiet) {
+        return;
+    }
+    struct op *op = draw_operation(world, number_of_client);
+    if (op == NULL) {
+        return;
+    }
+    client->op = op;
+    op_send(world, op, draw_host(world, number_of_client));
+    world_at(world, world->now_us + client->timeout_us, on_patience, NULL, op, 0);
+}
+
+static void client_next(struct world *world, uint32_t client, uint64_t delay_us)
+{
+    world_at(world, world->now_us + delay_us, on_client, NULL, NULL, client);
+}
+
+void clients_open(struct world *world)
+{
+    for (uint32_t i = 0; i < world->knobs.clients; i++) {
+        struct client *client = &world->clients[i];
+        client->host = tape_draw(&world->tape, TAPE_CLIENT, world->knobs.voters);
+        client->timeout_us =
+            (uint64_t)tape_log_between(&world->tape, TAPE_CLIENT, 20, world->knobs.timeout_ms) * MS;
+        client_next(world, i, tape_draw(&world->tape, TAPE_CLIENT, 200 * MS));
+    }
+}
+
+/* Many writes at once, of nobody who waits: into a leader that may be cut off. */
+void clients_burst(struct world *world, struct host *host)
+{
+    const uint32_t count = tape_between(&world->tape, TAPE_CLIENT, BURST_MIN, BURST_MAX);
+
+    world_tell(world, host, "gets a burst of %u writes", count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct op *op = op_new(world, OP_PUT);
+        if (op == NULL) {
+            return;
+        }
+        op->key = tape_draw(&world->tape, TAPE_CLIENT, world->knobs.keys);
+        fill_operation(world, op);
+        op_send(world, op, host);
+        world_at(world, world->now_us + 2000 * MS, on_patience, NULL, op, 0);
+    }
+}
+
+void client_probe(struct world *world, struct op *op, struct host *host)
+{
+    op->key = 0;
+    fill_operation(world, op);
+    op_send(world, op, host);
+}

@@ -1,0 +1,16 @@
+/* oracles.h -- shared by the files of oracles: what hosts hold, elections, promises. */
+#ifndef RK_TESTS_SIM_NODE_ORACLES_H
+#define RK_TESTS_SIM_NODE_ORACLES_H
+
+#include "sim/node/world.h"
+
+enum { OUTBOX_MAX = 65536, HEAP_BYTES_MAX = 256 << 20 };
+
+bool image_get(const struct image *image, raft_index index, struct image_entry *ret);
+bool host_entry(const struct host *host, raft_index index, struct image_entry *ret);
+
+/* oracles_raft.c */
+void oracle_elected(struct host *host);
+void oracle_leader_commit(struct host *host);
+
+#endif
