@@ -575,6 +575,8 @@ void http_server_complete(struct http_server *server, struct http_exchange *exch
 
 static void connection_resume(struct http_connection *connection)
 {
+    http_reaper_enter(&connection->server->reaper, &connection->watch, HTTP_PHASE_NONE,
+                      connection->server->now_ms);
     MHD_resume_connection(connection->mhd);
     http_shard_wake(connection->shard);
 }
@@ -680,19 +682,19 @@ static void abandon_one(struct http_server *server, struct http_watch *watch)
     unwatch_hangup(connection);
     connection->exchange->state = EXCHANGE_CUT_OFF;
     server->counts.suspended--;
-    http_reaper_enter(&server->reaper, watch, HTTP_PHASE_NONE, server->now_ms);
     connection_resume(connection);
 }
 
 void http_server_abandon(struct http_server *server)
 {
-    while (completions_take(server) > 0) {
-        /* What was completed in time is answered. */
-    }
-    struct http_watch *watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED);
-    while (watch != NULL) {
-        abandon_one(server, watch);
-        watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED);
-    }
-    http_shards_run(server->shards);
+    do { /* again, if a request that had come in was handed over, and suspended, meanwhile */
+        while (completions_take(server) > 0) {
+            /* What was completed in time is answered. */
+        }
+        for (struct http_watch *watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED);
+             watch != NULL; watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED)) {
+            abandon_one(server, watch);
+        }
+        http_shards_run(server->shards);
+    } while (server->counts.suspended > 0);
 }

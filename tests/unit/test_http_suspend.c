@@ -120,6 +120,33 @@ START_TEST(abandoning_closes_what_is_suspended)
 }
 END_TEST
 
+START_TEST(abandoning_answers_what_was_completed)
+{
+    suspend_one();
+    (void)complete_suspended(&fixture);
+    http_server_abandon(fixture.server);
+    ck_assert_uint_eq(http_server_counts(fixture.server).suspended, 0);
+    await_text(&fixture, client, "PUT /later 2 hi.\n");
+}
+END_TEST
+
+/* A node that has stopped still hands over what had come in, and it is suspended for a moment. */
+START_TEST(abandoning_closes_what_comes_in_meanwhile)
+{
+    suspend_one();
+    fixture.mode = FIXTURE_SUSPEND;
+    struct raw_client *other = raw_open(&fixture);
+    fixture_turn(&fixture);
+    raw_text(other, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_server_abandon(fixture.server);
+    ck_assert_uint_eq(fixture.requests_count, 2);
+    ck_assert_uint_eq(http_server_counts(fixture.server).suspended, 0);
+    await_closed(&fixture, other);
+    ck_assert_uint_eq(fixture.ends_count, 2);
+    raw_close(other);
+}
+END_TEST
+
 /* The negative space: an exchange must be answered once. */
 START_TEST(completing_what_is_not_suspended_aborts)
 {
@@ -144,6 +171,8 @@ int main(void)
     tcase_add_test(tcase, client_that_goes_while_it_is_watched_is_heard_of_once);
     tcase_add_test(tcase, completed_exchange_is_watched_no_longer);
     tcase_add_test(tcase, abandoning_closes_what_is_suspended);
+    tcase_add_test(tcase, abandoning_answers_what_was_completed);
+    tcase_add_test(tcase, abandoning_closes_what_comes_in_meanwhile);
     tcase_add_test_raise_signal(tcase, completing_what_is_not_suspended_aborts, SIGABRT);
     return run_suite("http_suspend", tcase);
 }
