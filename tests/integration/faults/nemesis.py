@@ -358,8 +358,11 @@ def draw(chance, kind, voters, is_lease):
     return fault
 
 
-def plan(chance, voters, is_lease, has_shim):
-    """One to four faults, of them at most one that changes the members."""
+def plan(chance, voters, is_lease, has_shim, only):
+    """One to four faults, of them at most one that changes the members. `only`, if it names any
+    kinds: each of them once."""
+    if only:
+        return [draw(chance, kind, voters, is_lease) for kind in only]
     kinds = [kind for kind in PLAYS if kind not in MEMBERSHIP]
     if is_lease:
         kinds = [kind for kind in kinds if kind not in CLOCKS]

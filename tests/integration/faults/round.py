@@ -2,7 +2,8 @@
 
     round.py SEED DIRECTORY OPTIONS
 
-OPTIONS is JSON: program, load, judge, shim (paths; shim may be null), is_slow, stale_as_linearizable.
+OPTIONS is JSON: program, load, judge, shim (paths; shim may be null), kinds (of faults, none: any),
+is_slow, stale_as_linearizable.
 The seed decides the cluster, the faults and the clients. Prints one line of JSON about the round;
 "failure" is in it if something that must hold did not.
 """
@@ -36,7 +37,7 @@ def draw_round(seed, options):
     if chance.random() < 0.5 and has_choice(said, "snapshot-entries"):
         flags += ["--snapshot-entries", chance.choice(["100", "400"]),
                   "--trailing-entries", chance.choice(["10", "100"])]
-    faults = nemesis.plan(chance, voters, is_lease, options["shim"] is not None)
+    faults = nemesis.plan(chance, voters, is_lease, options["shim"] is not None, options["kinds"])
     return {"seed": seed, "voters": voters, "flags": flags, "is_lease": is_lease,
             "faults": faults}
 

@@ -2,7 +2,8 @@
 """Rounds of faults against real nodes, JOBS at a time, and their totals. `make check-faults` runs it.
 
 From the environment: RK_BUILD, the build directory; ROUNDS; SEED, the first round's, the others
-count on from it (none: drawn and printed); JOBS; RAFTKVD, another node program. First comes the
+count on from it (none: drawn and printed); JOBS; KINDS, faults that every round has instead of those
+that its seed draws; RAFTKVD, another node program. First comes the
 control: rounds whose stale reads are passed off as linearizable, until the judge objects. A round
 that fails keeps its directory: plan (the faults), history, verdict, operators (what they were
 answered), the nodes' logs and data. SEED=N ROUNDS=1 plays the same faults again.
@@ -60,7 +61,7 @@ class Runner:
         self.options = {"program": program, "load": os.path.join(programs, "faultload"),
                         "judge": os.path.join(programs, "check-history"),
                         "shim": None if is_slow else os.path.join(programs, "shim.so"),
-                        "is_slow": is_slow}
+                        "kinds": setting("KINDS", "").split(), "is_slow": is_slow}
         self.lock = threading.Lock()
         self.playing = set()
         self.is_over = False

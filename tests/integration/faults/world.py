@@ -125,8 +125,8 @@ class Place:
         self.is_paused = False
 
     def kill(self):
+        self.died()
         if self.process:
-            self.died()
             self.process.kill()
             self.process.wait()
             self.process = None
@@ -134,19 +134,29 @@ class Place:
     def stop(self):
         """SIGTERM, which must end in order."""
         self.died()
+        if not self.process:
+            return
         self.process.terminate()
         try:
             status = self.process.wait(8)
         except subprocess.TimeoutExpired:
             raise Failure("%s does not end within 8 s of SIGTERM" % self.name) from None
         self.process = None
-        if status != 0:
+        if status not in (0, -signal.SIGTERM):  # this: it had not begun yet
             raise Failure("%s ended with %d after SIGTERM" % (self.name, status))
 
     def died(self):
-        """Raises if the node ended without being told to."""
+        """Raises if the node ended without being told to. One that was removed, and restarted, ends
+        in order: it has nothing to come back to."""
         if self.process and self.process.poll() is not None:
-            raise Failure("%s ended by itself: %s" % (self.name, self.process.returncode))
+            status = self.process.returncode
+            self.process = None
+            if status != 1 or not self.said_last(b"its configuration does not name this node"):
+                raise Failure("%s ended by itself: %s" % (self.name, status))
+
+    def said_last(self, text):
+        with open(self.log, "rb") as log:
+            return text in log.read()[-500:]
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
