@@ -235,6 +235,7 @@ static enum rk_status read_numbers(struct sm_image_reader *reader, struct rk_byt
     sm->session_index = rk_le_u64(body.data + 32);
     sm->time_ms = rk_le_u64(body.data + 40);
     reader->digest = rk_le_u64(body.data + 48);
+    sm_history_begin_after(&sm->history, sm->last_applied);
     return sm->kv_index <= sm->last_applied && sm->tombstones.floor <= sm->kv_index ? RK_OK
                                                                                     : RK_CORRUPT;
 }

@@ -10,10 +10,20 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/status.h"
 #include "raft/types.h"
 #include "statemachine/session.h"
 
 struct omap_node; /* omap.h; opaque here */
+
+/* How far the history of changes reached: history.h. */
+struct sm_history_segment;
+struct sm_history_view {
+    const struct sm_history_segment *first;
+    const struct sm_history_segment *last;
+    uint32_t last_size; /* bytes of the last segment */
+    raft_index floor;   /* of the last event that was given up */
+};
 
 /* One immutable version of everything the state machine holds. */
 struct sm_root {
@@ -29,6 +39,7 @@ struct sm_root {
     raft_index kv_index;        /* greatest index of any change to the map, deletions included */
     raft_index session_index;   /* of the last change to the session table */
     raft_index tombstone_floor; /* greatest index of a tombstone that was given up; see sm.h */
+    struct sm_history_view history;
 };
 
 struct sm_kv_entry {
@@ -105,6 +116,59 @@ bool sm_session_next(const struct sm_root *root, const struct session_id *id,
                      struct sm_session *ret);
 /* X-Consul-Index of all that is said about sessions. Never 0. */
 raft_index sm_session_index(const struct sm_root *root);
+
+/* --- the last changes, one by one --- */
+
+enum sm_event_type {
+    SM_EVENT_PUT = 1,
+    SM_EVENT_DELETE,
+    SM_EVENT_DELETE_PREFIX, /* of more keys than are told one by one: all that begin with `key` */
+};
+
+/* What made the change. */
+enum sm_cause {
+    SM_CAUSE_PUT = 1,
+    SM_CAUSE_DELETE,
+    SM_CAUSE_DELETE_PREFIX,
+    SM_CAUSE_ACQUIRE,
+    SM_CAUSE_RELEASE,
+    SM_CAUSE_SESSION_DESTROY,
+    SM_CAUSE_EXPIRE, /* of what had a time to live */
+};
+
+struct sm_event {
+    enum sm_event_type type;
+    enum sm_cause cause;
+    raft_index index;  /* of the entry */
+    uint32_t sequence; /* among the entry's events, from 1 */
+    bool is_last;      /* of them */
+    struct rk_bytes key;
+    struct rk_bytes value; /* SM_EVENT_PUT, as the following */
+    uint64_t flags;
+    raft_index create_index;
+    uint64_t lock_index;
+};
+
+/* A place between two events: behind the one with this index and sequence. */
+enum { SM_EVENT_SEQUENCE_LAST = 0x7fffffff };
+struct sm_event_place {
+    raft_index index;
+    uint32_t sequence; /* SM_EVENT_SEQUENCE_LAST: behind all of the index */
+};
+
+struct sm_event_cursor {
+    struct sm_history_view view;
+    const struct sm_history_segment *segment;
+    uint32_t offset;
+    struct sm_event_place after;
+};
+
+/* Goes to the place, at a root that stays held. False: what follows it is not all there any more;
+ * *cursor is then untouched. */
+RK_MUST_USE bool sm_events_seek(struct sm_event_cursor *cursor, const struct sm_root *root,
+                                struct sm_event_place after);
+/* The next event, lent while the root is held; false at the end. */
+bool sm_events_next(struct sm_event_cursor *cursor, struct sm_event *ret);
 
 /* Independent of the map's shape and history: equal on replicas that hold the same. */
 uint64_t sm_digest(const struct sm_root *root);

@@ -25,6 +25,7 @@ struct sm *sm_new(void)
         omap_init(sm_map(sm, i), &sm->heap);
     }
     sm_tombstones_init(&sm->tombstones, &sm->heap);
+    sm_history_init(&sm->history, &sm->heap);
     sm->is_changed = true;
     return sm;
 }
@@ -38,6 +39,7 @@ void sm_free(struct sm *sm)
         omap_clear(sm_map(sm, i));
     }
     sm_tombstones_clear(&sm->tombstones);
+    sm_history_done(&sm->history);
     omap_heap_done(&sm->heap);
     rk_heap_free(sm);
 }
@@ -96,6 +98,7 @@ enum rk_status sm_apply(struct sm *sm, const struct sm_place *place, struct rk_b
     }
     sm_result_init(ret);
     ret->index = place->index;
+    sm->cause = sm_tell_cause(&decoded);
     apply(sm, place, &decoded, ret);
     ret->accepted = ret->reason == SM_DONE;
     pass(sm, place);
@@ -131,14 +134,16 @@ struct sm_root sm_publish(struct sm *sm)
         .kv_index = sm->kv_index,
         .session_index = sm->session_index,
         .tombstone_floor = sm->tombstones.floor,
+        .history = sm_history_view(&sm->history),
     };
 }
 
 bool sm_reclaim(struct sm *sm, uint64_t oldest_version, uint32_t budget)
 {
     const uint64_t published = sm->heap.version - 1;
-    return omap_heap_reclaim(&sm->heap, oldest_version < published ? oldest_version : published,
-                             budget);
+    const uint64_t oldest = oldest_version < published ? oldest_version : published;
+    sm_history_reclaim(&sm->history, oldest);
+    return omap_heap_reclaim(&sm->heap, oldest, budget);
 }
 
 uint64_t sm_memory(const struct sm *sm)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "statemachine/command.h"
+#include "statemachine/history.h"
 #include "statemachine/omap.h"
 #include "statemachine/sm.h"
 #include "statemachine/tombstones.h"
@@ -26,6 +27,8 @@ struct sm {
     raft_index session_index; /* of the last change to the table; a renewal is none */
     uint64_t time_ms;         /* cluster time: the greatest stamp that was applied */
     bool is_changed;          /* since the last publication */
+    struct sm_history history;
+    enum sm_cause cause; /* of what the entry under way changes */
 
     /* Follow from the maps above, and are in no root and no image. `held` may name a key too many
      * (a deleted prefix leaves it behind), which `locks` then denies. */
@@ -47,6 +50,14 @@ void sm_kv_store(struct sm *sm, raft_index index, const struct omap_entry *chang
                  const struct omap_entry *old);
 /* Deletes a key that is there, and its lock; leaves a tombstone. */
 void sm_kv_remove(struct sm *sm, raft_index index, struct rk_bytes key);
+
+/* sm_tell.c: what becomes an event. */
+enum sm_cause sm_tell_cause(const struct sm_command *command);
+/* The entry is set now. */
+void sm_tell_set(struct sm *sm, const struct omap_entry *entry);
+void sm_tell_removed(struct sm *sm, raft_index index, struct rk_bytes key);
+/* Before all keys with the prefix are removed: many are told of as one. */
+void sm_tell_removing_prefix(struct sm *sm, raft_index index, struct rk_bytes prefix);
 
 /* sm_lock.c: who holds which key. */
 void sm_lock_apply(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,

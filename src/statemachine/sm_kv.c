@@ -25,6 +25,7 @@ void sm_kv_store(struct sm *sm, raft_index index, const struct omap_entry *chang
     entry.create_index = is_new ? index : old->create_index;
     entry.modify_index = index;
     omap_put(&sm->kv, &entry);
+    sm_tell_set(sm, &entry);
     if (is_new) {
         sm_tombstones_forget_key(&sm->tombstones, changed->key);
     }
@@ -36,6 +37,7 @@ void sm_kv_remove(struct sm *sm, raft_index index, struct rk_bytes key)
     const bool was_there = omap_delete(&sm->kv, key);
 
     RK_ASSERT(was_there);
+    sm_tell_removed(sm, index, key);
     sm_lock_drop(sm, key);
     sm_tombstones_add_key(&sm->tombstones, key, index);
     sm->kv_index = index;
@@ -96,6 +98,7 @@ void sm_kv_apply_delete(struct sm *sm, raft_index index, const struct sm_command
 void sm_kv_apply_delete_prefix(struct sm *sm, raft_index index,
                                const struct sm_command_delete_prefix *command)
 {
+    sm_tell_removing_prefix(sm, index, command->prefix);
     if (omap_delete_prefix(&sm->kv, command->prefix) > 0) {
         (void)omap_delete_prefix(&sm->locks, command->prefix);
         sm_tombstones_add_prefix(&sm->tombstones, command->prefix, index);
