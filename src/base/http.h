@@ -44,11 +44,14 @@ const char *http_request_header(const struct http_request *request, const char *
 
 /* A body that is made while it is sent, for answers too large to hold. */
 struct http_stream {
-    /* Fills up to `size` bytes; returns how many, 0 at the end. Never blocks. */
+    /* Fills up to `size` bytes; returns how many, 0 at the end. Never blocks: HTTP_STREAM_WAIT says
+     * that there is nothing now, where the server has been told when to ask again. */
     size_t (*read)(struct http_stream *stream, uint8_t *data, size_t size);
     /* Called exactly once, sent whole or not. */
     void (*close)(struct http_stream *stream);
 };
+
+#define HTTP_STREAM_WAIT SIZE_MAX
 
 enum { HTTP_RESPONSE_HEADERS_MAX = 16, HTTP_RESPONSE_ARENA_SIZE = 512 };
 

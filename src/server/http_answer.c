@@ -13,6 +13,9 @@ static ssize_t stream_read(void *context, uint64_t position, char *data, size_t 
     const size_t filled = stream->read(stream, (uint8_t *)data, size);
 
     (void)position;
+    if (filled == HTTP_STREAM_WAIT) {
+        return 0; /* the connection is suspended */
+    }
     return filled == 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)filled;
 }
 

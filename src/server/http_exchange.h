@@ -28,6 +28,7 @@ enum http_exchange_state {
     EXCHANGE_SUSPENDED, /* http_server_complete() will come */
     EXCHANGE_ANSWERED,  /* `answer` waits for libmicrohttpd to ask for it */
     EXCHANGE_SENDING,
+    EXCHANGE_PAUSED, /* in mid-answer; http_server_complete() will come */
 };
 
 /* One accepted socket. */

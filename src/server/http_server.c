@@ -16,30 +16,17 @@
 #include "server/http_hangups.h"
 #include "server/http_head.h"
 #include "server/http_reaper.h"
+#include "server/http_server_internal.h"
 #include "server/http_shards.h"
 
 enum {
     /* What libmicrohttpd holds for each connection, idle or not: the longest request line with
      * room for ordinary fields, and the head of the answer. */
     CONNECTION_MEMORY_SIZE = 24 * 1024,
-    COMPLETIONS_PER_RUN_MAX = 256,
-    HANGUPS_PER_RUN_MAX = 64,
     TOO_LARGE_TEXT_SIZE = 128,
 };
 _Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 8 * 1024,
                "the longest target leaves room for the fields");
-
-struct http_server {
-    struct http_server_options options;
-    struct http_shards *shards;
-    struct rk_queue *completions;
-    struct http_reaper reaper;
-    struct http_hangups hangups;
-    struct http_exchange_pool exchanges;
-    uint64_t now_ms;
-    bool is_draining;
-    struct http_server_counts counts;
-};
 
 /* ---- exchanges ---- */
 
@@ -48,7 +35,7 @@ static void exchange_end(struct http_exchange *exchange)
     struct http_connection *connection = exchange->connection;
     struct http_server *server = connection->server;
 
-    RK_ASSERT(exchange->state != EXCHANGE_SUSPENDED);
+    RK_ASSERT(exchange->state != EXCHANGE_SUSPENDED && exchange->state != EXCHANGE_PAUSED);
     if (exchange->was_handed && server->options.on_end != NULL) {
         server->options.on_end(server->options.context, exchange);
     }
@@ -70,38 +57,6 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
 struct http_server *http_exchange_server(const struct http_exchange *exchange)
 {
     return exchange->connection->server;
-}
-
-void http_exchange_suspend(struct http_exchange *exchange)
-{
-    struct http_connection *connection = exchange->connection;
-    struct http_server *server = connection->server;
-
-    RK_ASSERT(exchange->state == EXCHANGE_HANDED);
-    exchange->state = EXCHANGE_SUSPENDED;
-    server->counts.suspended++;
-    http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_SUSPENDED, server->now_ms);
-    if (!exchange->is_resuming) {
-        MHD_suspend_connection(connection->mhd);
-    }
-}
-
-void http_exchange_watch_hangup(struct http_exchange *exchange)
-{
-    struct http_connection *connection = exchange->connection;
-
-    RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED && !connection->is_hangup_watched);
-    RK_ASSERT(connection->server->options.on_hangup != NULL);
-    connection->is_hangup_watched = true;
-    http_hangups_add(&connection->server->hangups, connection->watch.socket, connection);
-}
-
-static void unwatch_hangup(struct http_connection *connection)
-{
-    if (connection->is_hangup_watched) {
-        connection->is_hangup_watched = false;
-        http_hangups_remove(&connection->server->hangups, connection->watch.socket);
-    }
 }
 
 /* ---- answers ---- */
@@ -555,64 +510,9 @@ uint64_t http_server_deadline_ms(struct http_server *server, uint64_t now_ms)
                                                  : http_reaper_deadline_ms(&server->reaper);
 }
 
-/* ---- completions ---- */
-
-void http_server_complete_many(struct http_server *server,
-                               const struct http_completion *completions, uint32_t count)
-{
-    const enum rk_status status = rk_queue_push(server->completions, completions, count);
-
-    RK_ASSERT(status == RK_OK);
-}
-
-void http_server_complete(struct http_server *server, struct http_exchange *exchange,
-                          void *completion)
-{
-    const struct http_completion one = {.exchange = exchange, .completion = completion};
-
-    http_server_complete_many(server, &one, 1);
-}
-
-static void connection_resume(struct http_connection *connection)
-{
-    http_reaper_enter(&connection->server->reaper, &connection->watch, HTTP_PHASE_NONE,
-                      connection->server->now_ms);
-    MHD_resume_connection(connection->mhd);
-    http_shard_wake(connection->shard);
-}
-
-static void complete_one(struct http_server *server, const struct http_completion *one)
-{
-    struct http_exchange *exchange = one->exchange;
-
-    RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED);
-    RK_ASSERT(exchange->connection->server == server);
-    unwatch_hangup(exchange->connection);
-    exchange->state = EXCHANGE_HANDED;
-    exchange->is_resuming = true;
-    server->counts.suspended--;
-    server->options.on_complete(server->options.context, exchange, one->completion);
-    exchange->is_resuming = false;
-    if (exchange->state != EXCHANGE_SUSPENDED) {
-        RK_ASSERT(exchange->state == EXCHANGE_ANSWERED);
-        connection_resume(exchange->connection);
-    }
-}
-
 struct http_server_counts http_server_counts(const struct http_server *server)
 {
     return server->counts;
-}
-
-static uint32_t completions_take(struct http_server *server)
-{
-    struct http_completion batch[COMPLETIONS_PER_RUN_MAX];
-    const uint32_t count = rk_queue_pop(server->completions, batch, COMPLETIONS_PER_RUN_MAX);
-
-    for (uint32_t i = 0; i < count; i++) {
-        complete_one(server, &batch[i]);
-    }
-    return count;
 }
 
 /* ---- a turn ---- */
@@ -628,24 +528,13 @@ static void reap(struct http_server *server)
     }
 }
 
-static void hear_hangups(struct http_server *server)
-{
-    void *tags[HANGUPS_PER_RUN_MAX];
-    const uint32_t count = http_hangups_next(&server->hangups, tags, HANGUPS_PER_RUN_MAX);
-
-    for (uint32_t i = 0; i < count; i++) {
-        const struct http_connection *connection = tags[i];
-        server->options.on_hangup(server->options.context, connection->exchange);
-    }
-}
-
 void http_server_run(struct http_server *server, uint64_t now_ms)
 {
     server->now_ms = now_ms > server->now_ms ? now_ms : server->now_ms;
     if (rk_queue_count(server->completions) > 0) {
-        (void)completions_take(server);
+        (void)http_suspend_complete_some(server);
     }
-    hear_hangups(server);
+    http_suspend_hear_hangups(server);
     reap(server);
     http_shards_run(server->shards);
 }
@@ -673,28 +562,4 @@ void http_server_drain(struct http_server *server)
 bool http_server_is_draining(const struct http_server *server)
 {
     return server->is_draining;
-}
-
-static void abandon_one(struct http_server *server, struct http_watch *watch)
-{
-    struct http_connection *connection = (struct http_connection *)watch;
-
-    unwatch_hangup(connection);
-    connection->exchange->state = EXCHANGE_CUT_OFF;
-    server->counts.suspended--;
-    connection_resume(connection);
-}
-
-void http_server_abandon(struct http_server *server)
-{
-    do { /* again, if a request that had come in was handed over, and suspended, meanwhile */
-        while (completions_take(server) > 0) {
-            /* What was completed in time is answered. */
-        }
-        for (struct http_watch *watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED);
-             watch != NULL; watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED)) {
-            abandon_one(server, watch);
-        }
-        http_shards_run(server->shards);
-    } while (server->counts.suspended > 0);
 }

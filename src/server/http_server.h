@@ -96,7 +96,12 @@ void http_exchange_answer(struct http_exchange *exchange, struct http_answer *an
  * the request on to another thread. */
 void http_exchange_suspend(struct http_exchange *exchange);
 
-/* Of a suspended exchange, until it is completed: tells on_hangup once if the peer goes. */
+/* For a stream, in its read(), that has nothing to send now and returns HTTP_STREAM_WAIT: the exchange
+ * goes on when http_server_complete() has come. on_complete then answers nothing: it returns, and
+ * the stream is read again, or it pauses once more. */
+void http_exchange_pause(struct http_exchange *exchange);
+
+/* Of a suspended or paused exchange, until it is completed: tells on_hangup once if the peer goes. */
 void http_exchange_watch_hangup(struct http_exchange *exchange);
 
 /* From any thread: on_complete(exchange, completion) will run on the server's loop. */

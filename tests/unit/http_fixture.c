@@ -48,6 +48,55 @@ static struct http_stream *letters_new(struct fixture *fixture)
     return &letters->stream;
 }
 
+/* A stream that has nothing to say in its middle. */
+struct halves {
+    struct http_stream stream; /* first */
+    struct fixture *fixture;
+    struct http_exchange *exchange;
+    uint32_t step;
+};
+
+static size_t halves_read(struct http_stream *stream, uint8_t *data, size_t size)
+{
+    struct halves *halves = (struct halves *)(void *)stream;
+
+    ck_assert_uint_ge(size, 4);
+    halves->step++;
+    switch (halves->step) {
+    case 1:
+        memcpy(data, "one.", 4);
+        return 4;
+    case 2:
+        halves->fixture->suspended = halves->exchange;
+        http_exchange_pause(halves->exchange);
+        http_exchange_watch_hangup(halves->exchange);
+        return HTTP_STREAM_WAIT;
+    case 3:
+        memcpy(data, "two.", 4);
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+static void halves_close(struct http_stream *stream)
+{
+    struct halves *halves = (struct halves *)(void *)stream;
+
+    halves->fixture->streams_closed_count++;
+    rk_heap_free(halves);
+}
+
+static struct http_stream *halves_new(struct fixture *fixture, struct http_exchange *exchange)
+{
+    struct halves *halves = rk_heap_alloc(sizeof *halves);
+
+    *halves = (struct halves){.stream = {.read = halves_read, .close = halves_close},
+                              .fixture = fixture,
+                              .exchange = exchange};
+    return &halves->stream;
+}
+
 /* method SP target SP body-size SP headers-count, then the body itself. */
 static void echo(struct http_response *response, const struct http_request *request)
 {
@@ -71,6 +120,8 @@ static void answer(struct fixture *fixture, struct http_exchange *exchange)
     http_response_header_static(&response, "X-Test", "yes");
     if (fixture->mode == FIXTURE_STREAM) {
         response.stream = letters_new(fixture);
+    } else if (fixture->mode == FIXTURE_PAUSE) {
+        response.stream = halves_new(fixture, exchange);
     } else if (fixture->mode == FIXTURE_LARGE) {
         memset(rk_buf_extend(&response.body, LARGE_SIZE), 'l', LARGE_SIZE);
     } else {
@@ -118,7 +169,9 @@ static void on_complete(void *context, struct http_exchange *exchange, void *com
         http_exchange_suspend(exchange);
         return;
     }
-    answer(fixture, exchange);
+    if (fixture->mode != FIXTURE_PAUSE) {
+        answer(fixture, exchange);
+    }
 }
 
 static void on_end(void *context, struct http_exchange *exchange)

@@ -24,6 +24,7 @@ enum fixture_mode {
     FIXTURE_ECHO,
     FIXTURE_SUSPEND,
     FIXTURE_STREAM,      /* 100,000 bytes of 's' */
+    FIXTURE_PAUSE,       /* a stream of "one.", a pause, "two." */
     FIXTURE_LARGE,       /* 16 MiB: more than the socket's buffers hold */
     FIXTURE_CLOSE,       /* an echo, and the connection ends */
     FIXTURE_BREAK_HEADER /* an echo, with a field that would split the answer */

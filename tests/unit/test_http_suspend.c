@@ -110,6 +110,62 @@ START_TEST(completed_exchange_is_watched_no_longer)
 }
 END_TEST
 
+/* ---- paused streams ---- */
+
+static void pause_one(void)
+{
+    fixture.mode = FIXTURE_PAUSE;
+    open_all();
+    raw_text(client, "GET /halves HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_text(&fixture, client, "one.");
+    await_true(&fixture, is_suspended);
+}
+
+START_TEST(paused_stream_goes_on_when_it_is_completed)
+{
+    pause_one();
+    ck_assert(!raw_has(client, "two."));
+    (void)complete_suspended(&fixture);
+    await_text(&fixture, client, "two.");
+    await_text(&fixture, client, "\r\n0\r\n");
+    ck_assert_uint_eq(fixture.streams_closed_count, 1);
+}
+END_TEST
+
+START_TEST(paused_stream_is_not_reaped)
+{
+    fixture.options.write_timeout_ms = 30;
+    fixture.options.header_timeout_ms = 90;
+    pause_one();
+    struct raw_client *other = raw_open(&fixture);
+    await_closed(&fixture, other);
+    raw_close(other);
+    (void)complete_suspended(&fixture);
+    await_text(&fixture, client, "two.");
+}
+END_TEST
+
+START_TEST(client_that_goes_while_its_stream_pauses_is_heard_of)
+{
+    pause_one();
+    hang_up();
+    await_true(&fixture, has_heard_a_hangup);
+    (void)complete_suspended(&fixture);
+    await_true(&fixture, has_no_connection);
+    ck_assert_uint_eq(fixture.streams_closed_count, 1);
+}
+END_TEST
+
+START_TEST(abandoning_ends_a_paused_stream)
+{
+    pause_one();
+    http_server_abandon(fixture.server);
+    await_true(&fixture, has_no_connection);
+    ck_assert_uint_eq(fixture.ends_count, 1);
+    ck_assert_uint_eq(fixture.streams_closed_count, 1);
+}
+END_TEST
+
 START_TEST(abandoning_closes_what_is_suspended)
 {
     suspend_one();
@@ -170,6 +226,10 @@ int main(void)
     tcase_add_test(tcase, client_that_went_while_suspended_is_noticed_when_completed);
     tcase_add_test(tcase, client_that_goes_while_it_is_watched_is_heard_of_once);
     tcase_add_test(tcase, completed_exchange_is_watched_no_longer);
+    tcase_add_test(tcase, paused_stream_goes_on_when_it_is_completed);
+    tcase_add_test(tcase, paused_stream_is_not_reaped);
+    tcase_add_test(tcase, client_that_goes_while_its_stream_pauses_is_heard_of);
+    tcase_add_test(tcase, abandoning_ends_a_paused_stream);
     tcase_add_test(tcase, abandoning_closes_what_is_suspended);
     tcase_add_test(tcase, abandoning_answers_what_was_completed);
     tcase_add_test(tcase, abandoning_closes_what_comes_in_meanwhile);
