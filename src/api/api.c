@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/answer.h"
+#include "api/api_watch.h"
 #include "api/error.h"
 #include "api/request.h"
 #include "api/router.h"
@@ -24,6 +25,7 @@ static void call_init(struct api_call *call, const struct api_options *options,
     call->wait_us = 0;
     call->parameters_count = 0;
     call->admin = NULL;
+    call->events = NULL;
     rk_buf_init(&call->frame, RK_FRAME_SIZE_MAX);
     rk_buf_init(&call->key, RK_TARGET_SIZE_MAX);
     rk_buf_init(&call->query, RK_TARGET_SIZE_MAX + 1);
@@ -225,6 +227,7 @@ void api_append_identity(const struct api_call *call, struct rk_buf *buf)
 void api_end(struct api_call *call)
 {
     rk_heap_free(call->admin);
+    api_events_free(call->events);
     rk_buf_done(&call->frame);
     rk_buf_done(&call->key);
     rk_buf_done(&call->query);

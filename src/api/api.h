@@ -41,7 +41,8 @@ struct api_options { /* limits and settings that answers depend on; see etc/raft
     char datacenter[65];
 };
 
-struct api_route; /* api/router.h */
+struct api_route;  /* api/router.h */
+struct api_events; /* api/api_watch.h */
 
 struct api_call {
     const struct api_options *options;
@@ -54,6 +55,8 @@ struct api_call {
     raft_index after;            /* ... SM_TOPIC_NONE: at once */
     uint64_t wait_us;            /* ... or this much later */
     struct admin_request *admin; /* API_ADMIN: owned; else NULL */
+    struct api_events *events;   /* owned; not NULL: the body goes on with these, for the server
+                                    to render; made by api_finish_read() */
     struct rk_buf frame;         /* API_PROPOSE: to be taken over by the proposer */
     struct rk_buf key;           /* decoded rest of the path */
     struct rk_buf query;         /* decoded query string, its parameters point in here */

@@ -40,8 +40,8 @@ static bool max_stale_parse(struct api_call *call, struct http_response *respons
     return true;
 }
 
-static bool consistency_parse(struct api_call *call, const struct node_view *node,
-                              struct http_response *response)
+bool read_options_parse_consistency(struct api_call *call, const struct node_view *node,
+                                    struct http_response *response)
 {
     call->consistency = request_has(call, "stale") ? API_STALE : API_DEFAULT;
     if (!max_stale_parse(call, response)) {
@@ -94,7 +94,7 @@ static bool blocking_parse(struct api_call *call, struct http_response *response
 bool read_options_parse(struct api_call *call, const struct node_view *node,
                         struct http_response *response)
 {
-    return consistency_parse(call, node, response) && blocking_parse(call, response);
+    return read_options_parse_consistency(call, node, response) && blocking_parse(call, response);
 }
 
 void read_options_watch(struct api_call *call, enum sm_topic_kind kind, struct rk_bytes key)

@@ -15,6 +15,10 @@
 bool read_options_parse(struct api_call *call, const struct node_view *node,
                         struct http_response *response);
 
+/* Checks stale, consistent, leader, cached and max_stale alone. */
+bool read_options_parse_consistency(struct api_call *call, const struct node_view *node,
+                                    struct http_response *response);
+
 /* For a read that may block (contract 1.7): if the request has an index, it waits until the topic's
  * is above it. The key is borrowed for the life of the call. */
 void read_options_watch(struct api_call *call, enum sm_topic_kind kind, struct rk_bytes key);

@@ -8,11 +8,13 @@
 #include "api/api_operator.h"
 #include "api/api_session.h"
 #include "api/api_status.h"
+#include "api/api_watch.h"
 #include "base/assert.h"
 
 #define LOCAL       "dc token"
 #define CHANGE      LOCAL " pretty cas"
-#define CONSISTENCY "stale consistent leader cached max_stale index wait"
+#define FRESHNESS   "stale consistent leader cached max_stale"
+#define CONSISTENCY FRESHNESS " index wait"
 #define ENTERPRISE  "ns partition peer sameness-group"
 #define KV_COMMON   LOCAL " pretty " CONSISTENCY " " ENTERPRISE
 
@@ -76,6 +78,13 @@ const struct api_route api_routes[] = {
      .parameters = KV_COMMON,
      .begin = session_list_begin,
      .finish_read = session_node_finish},
+    {.method = HTTP_GET,
+     .path = "/v1/watch/",
+     .rest = "key",
+     .rest_is_key = true,
+     .parameters = LOCAL " since " FRESHNESS " " ENTERPRISE,
+     .begin = watch_begin,
+     .finish_read = watch_finish},
     {.method = HTTP_GET,
      .path = "/v1/status/leader",
      .parameters = LOCAL " pretty",

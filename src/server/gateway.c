@@ -6,57 +6,13 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/heap.h"
-#include "base/prng.h"
+#include "server/gateway_internal.h"
 #include "server/http_answer.h"
-#include "server/shared_answer.h"
 
 enum {
     POOL_MAX = 256,
     JITTER_SHARE = 16,        /* at most this part of a wait is added to it */
     JITTER_FROM_US = 1000000, /* longer waits only: the short ones are meant */
-};
-
-struct gateway_loop;
-
-/* One request on its way. */
-struct call {
-    struct client_request request; /* first: the completion is the call */
-    struct api_call api;
-    struct client_request *give_up; /* submitted, too: the client went while it waited */
-    uint32_t completions_due;       /* of both */
-    struct gateway_loop *loop;
-    struct call *next; /* in the pool */
-};
-
-/* A large answer under way: holds its root's slot until it is closed. */
-struct held_stream {
-    struct http_stream stream; /* first */
-    struct http_stream *inner;
-    struct gateway_loop *loop;
-    uint32_t slot;
-};
-
-struct gateway_loop {
-    struct gateway *gateway;
-    uint32_t slots_first;
-    uint32_t slots_used;   /* bit i: slot i; slot 0 is for the moment of a request */
-    struct node_view view; /* for the hot path */
-    uint64_t view_version;
-    struct node_view judged; /* for status and health */
-    struct rk_prng prng;
-    struct shared_answer shared;
-    struct rk_buf identity; /* scratch: of a question */
-    struct call *pool;
-    uint32_t pool_count;
-};
-
-struct gateway {
-    const struct options *options;
-    struct node *node;
-    struct root_board *board;
-    struct api_options api_options;
-    uint32_t loops_count;
-    struct gateway_loop *loops;
 };
 
 _Static_assert(GATEWAY_SLOTS_PER_LOOP <= 32, "slots_used has a bit for each");
@@ -75,6 +31,8 @@ static struct call *call_new(struct gateway_loop *loop)
     sm_result_init(&call->request.result);
     call->give_up = NULL;
     call->completions_due = 0;
+    call->is_streaming = false;
+    call->has_waited = false;
     call->loop = loop;
     return call;
 }
@@ -153,6 +111,9 @@ static void finish_read_from(struct call *call, uint32_t slot, const struct sm_r
     if (streams && slot != 0) {
         hold_stream(loop, slot, response);
         return;
+    }
+    if (call->api.events != NULL) {
+        response->stream = gateway_events_new(call);
     }
     if (streams) {
         http_response_done(response);
@@ -312,8 +273,6 @@ static void submit(struct call *call, struct http_exchange *exchange, enum clien
     struct client_request *request = &call->request;
 
     request->kind = kind;
-    request->exchange = exchange;
-    request->server = http_exchange_server(exchange);
     if (kind == CLIENT_WRITE) {
         request->frame = call->api.frame;
         rk_buf_init(&call->api.frame, call->api.frame.size_max);
@@ -379,6 +338,8 @@ static void on_request(void *context, struct http_exchange *exchange,
     struct http_response response;
 
     *http_exchange_user(exchange) = call;
+    call->request.exchange = exchange;
+    call->request.server = http_exchange_server(exchange);
     switch (api_begin(&call->api, &loop->gateway->api_options, request, view_for(loop, request),
                       &response)) {
     case API_RESPOND:
@@ -415,6 +376,10 @@ static void on_complete(void *context, struct http_exchange *exchange, void *com
     (void)context;
     (void)completion;
     call->completions_due--;
+    if (call->is_streaming) {
+        gateway_events_complete(call, exchange);
+        return;
+    }
     if (call->completions_due > 0) {
         http_exchange_suspend(exchange);
         return;

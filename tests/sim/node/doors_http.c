@@ -265,6 +265,13 @@ void http_exchange_watch_hangup(struct http_exchange *exchange)
     RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED);
 }
 
+/* No client here follows a stream of events. */
+void http_exchange_pause(struct http_exchange *exchange)
+{
+    RK_ASSERT(exchange->state == EXCHANGE_ANSWERED);
+    world_fail("streams", "%s pauses", exchange->request.target);
+}
+
 static void respond(struct http_exchange *exchange, const struct http_response *response)
 {
     if (exchange->state != EXCHANGE_HANDED) {

@@ -1,0 +1,60 @@
+/* gateway_internal.h -- a request on its way and its loop, for gateway*.c alone. Thread: the loop's. */
+#ifndef RK_SERVER_GATEWAY_INTERNAL_H
+#define RK_SERVER_GATEWAY_INTERNAL_H
+
+#include "base/prng.h"
+#include "server/client_request.h"
+#include "server/gateway.h"
+#include "server/shared_answer.h"
+
+struct gateway_loop;
+
+/* One request on its way. */
+struct call {
+    struct client_request request; /* first: the completion is the call */
+    struct api_call api;
+    struct client_request *give_up; /* submitted, too: the client went while it waited */
+    uint32_t completions_due;       /* of both */
+    bool is_streaming;              /* the answer is a stream of events: gateway_events.c */
+    bool has_waited;                /* since something was last sent */
+    struct gateway_loop *loop;
+    struct call *next; /* in the pool */
+};
+
+/* A large answer under way: holds its root's slot until it is closed. */
+struct held_stream {
+    struct http_stream stream; /* first */
+    struct http_stream *inner;
+    struct gateway_loop *loop;
+    uint32_t slot;
+};
+
+struct gateway_loop {
+    struct gateway *gateway;
+    uint32_t slots_first;
+    uint32_t slots_used;   /* bit i: slot i; slot 0 is for the moment of a request */
+    struct node_view view; /* for the hot path */
+    uint64_t view_version;
+    struct node_view judged; /* for status and health */
+    struct rk_prng prng;
+    struct shared_answer shared;
+    struct rk_buf identity; /* scratch: of a question */
+    struct call *pool;
+    uint32_t pool_count;
+};
+
+struct gateway {
+    const struct options *options;
+    struct node *node;
+    struct root_board *board;
+    struct api_options api_options;
+    uint32_t loops_count;
+    struct gateway_loop *loops;
+};
+
+/* gateway_events.c: the body of an answer whose call has events, as a stream. */
+struct http_stream *gateway_events_new(struct call *call);
+/* What the stream waited for has come. */
+void gateway_events_complete(struct call *call, struct http_exchange *exchange);
+
+#endif
