@@ -86,8 +86,7 @@ static bool has_room(const struct raft *raft, const struct raft_entry *entries, 
  * nothing is dropped then. The same holds for more than one configuration entry at a time. */
 static bool may_truncate(const struct raft *raft, raft_index from)
 {
-    return from > raft->commit_index && from > raft->configs.former_index &&
-           from > raft->trail.base.index;
+    return from > raft->commit_index && from > raft->configs.former_index;
 }
 
 static void truncate_log(struct raft *raft, raft_index from)

@@ -15,12 +15,7 @@ static uint64_t match_value(const void *context, raft_node_id voter)
     if (voter == raft->options.id) {
         return raft->writes.durable_index;
     }
-    for (uint32_t i = 0; i < raft->peers_count; i++) {
-        if (raft->peers[i].id == voter) {
-            return raft->peers[i].match_index;
-        }
-    }
-    return 0;
+    return raft_voter(raft, voter)->match_index;
 }
 
 /* 4.2.2: a leader that its own committed configuration does not name has done its part. */

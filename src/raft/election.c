@@ -55,12 +55,7 @@ static uint64_t vote_value(const void *context, raft_node_id voter)
     if (voter == raft->options.id) {
         return 1;
     }
-    for (uint32_t i = 0; i < raft->peers_count; i++) {
-        if (raft->peers[i].id == voter) {
-            return raft->peers[i].vote == PROGRESS_VOTE_GRANTED;
-        }
-    }
-    return 0;
+    return raft_voter(raft, voter)->vote == PROGRESS_VOTE_GRANTED;
 }
 
 static void ask_for_votes(struct raft *raft, bool is_pre_vote)

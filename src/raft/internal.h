@@ -114,6 +114,8 @@ struct raft_message *raft_answer(struct raft *raft, enum raft_message_type type,
 void raft_become_follower(struct raft *raft, raft_term term, raft_node_id leader);
 /* The peer's progress, or NULL when it is no member. */
 struct progress *raft_peer(struct raft *raft, raft_node_id id);
+/* The same, of another voter of the configuration in force: that is a peer (asserted). */
+const struct progress *raft_voter(const struct raft *raft, raft_node_id id);
 /* Another configuration is in force: peers follow it, those that stay keep what is known. */
 void raft_update_peers(struct raft *raft);
 bool raft_is_storage_stalled(const struct raft *raft);

@@ -30,14 +30,11 @@ static uint64_t sent_value(const void *context, raft_node_id voter)
     if (voter == raft->options.id) {
         return raft->boot_ms;
     }
-    for (uint32_t i = 0; i < raft->peers_count; i++) {
-        const uint64_t round = raft->peers[i].round_acked;
-        if (raft->peers[i].id == voter && round >= raft->lease_round_min &&
-            raft->round - round < RAFT_ROUNDS_MAX) {
-            return raft->rounds_sent_ms[round % RAFT_ROUNDS_MAX];
-        }
+    const uint64_t round = raft_voter(raft, voter)->round_acked;
+    if (round < raft->lease_round_min || raft->round - round >= RAFT_ROUNDS_MAX) {
+        return 0;
     }
-    return 0;
+    return raft->rounds_sent_ms[round % RAFT_ROUNDS_MAX];
 }
 
 uint64_t raft_lease_end_ms(const struct raft *raft)

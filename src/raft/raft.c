@@ -84,7 +84,7 @@ void raft_become_follower(struct raft *raft, raft_term term, raft_node_id leader
     raft->leader = leader;
 }
 
-struct progress *raft_peer(struct raft *raft, raft_node_id id)
+static const struct progress *find_peer(const struct raft *raft, raft_node_id id)
 {
     for (uint32_t i = 0; i < raft->peers_count; i++) {
         if (raft->peers[i].id == id) {
@@ -92,6 +92,19 @@ struct progress *raft_peer(struct raft *raft, raft_node_id id)
         }
     }
     return NULL;
+}
+
+struct progress *raft_peer(struct raft *raft, raft_node_id id)
+{
+    const struct progress *found = find_peer(raft, id);
+    return found == NULL ? NULL : &raft->peers[found - raft->peers];
+}
+
+const struct progress *raft_voter(const struct raft *raft, raft_node_id id)
+{
+    const struct progress *found = find_peer(raft, id);
+    RK_ASSERT(found != NULL);
+    return found;
 }
 
 static void add_peers(struct raft *raft, const raft_node_id *ids, uint32_t count)
@@ -440,25 +453,23 @@ struct raft_view raft_view(const struct raft *raft)
 enum rk_status raft_peer_view(const struct raft *raft, raft_node_id peer,
                               struct raft_peer_view *ret)
 {
+    const struct progress *progress = find_peer(raft, peer);
     if (raft->role != RAFT_LEADER) {
         return RK_NOT_LEADER;
     }
-    for (uint32_t i = 0; i < raft->peers_count; i++) {
-        const struct progress *progress = &raft->peers[i];
-        if (progress->id == peer) {
-            *ret = (struct raft_peer_view){
-                .match_index = progress->match_index,
-                .next_index = progress->next_index,
-                .commit_index = progress->commit_index,
-                .last_applied = progress->last_applied,
-                .contact_ms = progress->contact_ms,
-                .is_replicating = progress->state == PROGRESS_REPLICATE,
-                .snapshot_index = progress->snapshot_index,
-            };
-            return RK_OK;
-        }
+    if (progress == NULL) {
+        return RK_NOT_FOUND;
     }
-    return RK_NOT_FOUND;
+    *ret = (struct raft_peer_view){
+        .match_index = progress->match_index,
+        .next_index = progress->next_index,
+        .commit_index = progress->commit_index,
+        .last_applied = progress->last_applied,
+        .contact_ms = progress->contact_ms,
+        .is_replicating = progress->state == PROGRESS_REPLICATE,
+        .snapshot_index = progress->snapshot_index,
+    };
+    return RK_OK;
 }
 
 enum rk_status raft_term_at(const struct raft *raft, raft_index index, raft_term *ret)

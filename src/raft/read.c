@@ -18,12 +18,7 @@ static uint64_t round_value(const void *context, raft_node_id voter)
     if (voter == raft->options.id) {
         return raft->round;
     }
-    for (uint32_t i = 0; i < raft->peers_count; i++) {
-        if (raft->peers[i].id == voter) {
-            return raft->peers[i].round_acked;
-        }
-    }
-    return 0;
+    return raft_voter(raft, voter)->round_acked;
 }
 
 static uint64_t confirmed_round(const struct raft *raft)

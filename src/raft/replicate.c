@@ -108,12 +108,7 @@ static uint64_t contact_value(const void *context, raft_node_id voter)
     if (voter == raft->options.id) {
         return raft->now_ms;
     }
-    for (uint32_t i = 0; i < raft->peers_count; i++) {
-        if (raft->peers[i].id == voter) {
-            return raft->peers[i].contact_ms;
-        }
-    }
-    return 0;
+    return raft_voter(raft, voter)->contact_ms;
 }
 
 uint64_t raft_replicate_quorum_ms(const struct raft *raft)
