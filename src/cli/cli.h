@@ -35,6 +35,7 @@ enum cli_exit cmd_kv_get(struct cli *cli, const struct args *args);
 enum cli_exit cmd_kv_put(struct cli *cli, const struct args *args);
 enum cli_exit cmd_kv_delete(struct cli *cli, const struct args *args);
 enum cli_exit cmd_kv_list(struct cli *cli, const struct args *args);
+enum cli_exit cmd_kv_watch(struct cli *cli, const struct args *args);
 enum cli_exit cmd_leader_transfer(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_add(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_list(struct cli *cli, const struct args *args);

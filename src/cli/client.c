@@ -8,7 +8,7 @@
 
 #include "base/assert.h"
 
-enum { CONNECT_TIMEOUT_MS = 5000, STATUS_NO_ANSWER = 0 };
+enum { CONNECT_TIMEOUT_MS = 5000, STATUS_NO_ANSWER = 0, STATUS_OK = 200 };
 
 /* What the callbacks of one transfer fill in. */
 struct transfer {
@@ -130,6 +130,56 @@ void client_call(const struct client_request *request, struct client_response *r
 
     transfer_begin(&transfer, request, response);
     transfer_end(&transfer, curl_easy_perform(transfer.easy));
+}
+
+/* ---- streams ---- */
+
+struct stream_transfer {
+    struct transfer transfer;
+    const struct client_stream *stream;
+};
+
+static long status_of(CURL *easy)
+{
+    long status = 0;
+
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    return status;
+}
+
+static size_t stream_take(char *data, size_t size, size_t count, void *context)
+{
+    const struct stream_transfer *transfer = context;
+    const struct client_stream *stream = transfer->stream;
+
+    if (status_of(transfer->transfer.easy) != STATUS_OK) {
+        return body_take(data, size, count, &transfer->transfer.response->body);
+    }
+    const struct rk_bytes bytes = {.data = (const uint8_t *)data, .size = (uint32_t)(size * count)};
+    return stream->on_bytes(stream->context, bytes) ? size * count : 0;
+}
+
+void client_stream(const struct client_stream *stream, struct client_response *response)
+{
+    const struct client_request request = {.method = "GET", .url = stream->url};
+    struct stream_transfer transfer = {.stream = stream};
+    char last_id[128];
+
+    transfer_begin(&transfer.transfer, &request, response);
+    CURL *easy = transfer.transfer.easy;
+    if (stream->last_event_id[0] != '\0') {
+        (void)snprintf(last_id, sizeof(last_id), "Last-Event-ID: %s", stream->last_event_id);
+        transfer.transfer.headers = curl_slist_append(transfer.transfer.headers, last_id);
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.transfer.headers);
+    }
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)stream->silence_s);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, stream_take);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
+    const CURLcode code = curl_easy_perform(easy);
+    const long status = status_of(easy);
+    transfer_end(&transfer.transfer, code);
+    response->status = (uint32_t)status; /* also of a stream that broke off */
 }
 
 /* Turns the transfers of `multi` until none is under way; each has its own timeout. */

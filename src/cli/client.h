@@ -50,6 +50,20 @@ void client_response_done(struct client_response *response);
 /* Fills *response, also when nobody answers. */
 void client_call(const struct client_request *request, struct client_response *response);
 
+/* A GET whose answer does not end. */
+struct client_stream {
+    const char *url;
+    const char *last_event_id; /* "": none */
+    uint32_t silence_s;        /* so long without a byte is the end of it */
+    /* What has come of the body of a 200; false: enough of it. */
+    bool (*on_bytes)(void *context, struct rk_bytes bytes);
+    void *context;
+};
+
+/* Returns when the connection ends; *response then holds the status, the body of another one than
+ * 200, and, when no answer came, the error. */
+void client_stream(const struct client_stream *stream, struct client_response *response);
+
 /* GETs all `urls` at the same time; an empty one is skipped. `count` <= CLIENT_FETCHES_MAX. */
 void client_fetch(const char *const *urls, uint32_t count, uint32_t timeout_ms,
                   struct client_response *responses);

@@ -517,5 +517,6 @@ int main(void)
     kv_tests_add(tcase);
     other_tests_add(tcase);
     member_tests_add(tcase);
+    watch_tests_add(tcase);
     return run_suite("cli", tcase);
 }
