@@ -70,6 +70,8 @@
     X(transfer_in_lease, true, "transfer in a lease")                                    \
     X(liveness_checked, true, "runs that had to come to rest")                           \
     X(liveness_partial, true, "of them: with a node frozen for ever")                    \
+    X(histories_proved, true, "histories proved linearizable by their indexes")          \
+    X(histories_searched, true, "and by search without them")                            \
     X(run_twice, true, "seeds run twice, with equal traces")
 
 #define SIM_COUNT_FIELD(name, is_built, text) uint64_t name;

@@ -110,6 +110,8 @@ bool sim_run_shrunk(uint64_t seed, FILE *file, const char *path, uint32_t cpu_se
     print_failure(seed);
     (void)snprintf(wanted.oracle, sizeof wanted.oracle, "%s", sim_world()->failure.oracle);
     const uint32_t before = tape_weight(&tape);
+    sim_world()->turns_max =
+        2 * sim_world()->turns + 1000; /* else a small tape may go on for ever */
     const uint32_t runs = tape_shrink(&tape, fails_alike, &wanted, cpu_seconds);
     (void)printf("shrunk from %" PRIu32 " choices to %" PRIu32 " by %" PRIu32 " runs\n", before,
                  tape_weight(&tape), runs);
@@ -121,6 +123,7 @@ bool sim_run_shrunk(uint64_t seed, FILE *file, const char *path, uint32_t cpu_se
     tape_replay(&tape);
     (void)sim_world_run(sim_world(), &tape, &counts, stdout, false);
     (void)fflush(stdout);
+    sim_world()->turns_max = SIM_TURNS_MAX;
     return false;
 }
 

@@ -41,6 +41,7 @@ enum {
     SIM_WRITES_MAX = 512, /* writes that a disk has not done; the node stops asking for more */
     SIM_READS_MAX = 128,  /* reads that wait on one node */
     SIM_COMMAND_SIZE_MAX = 64,
+    SIM_TURNS_MAX = 5000000,
 };
 
 /* ---- knobs (knobs.c): what kind of run it is ---- */
@@ -377,6 +378,7 @@ struct sim {
     struct sim_knobs knobs;
     uint64_t now_us;
     uint64_t steps;
+    uint64_t turns; /* events handled */
     uint64_t trace_hash;
     const struct raft_message *received; /* by the step under way, or NULL */
 
@@ -405,6 +407,7 @@ struct sim {
 
     /* Not cleared between runs: from here on a count says what is valid. */
     jmp_buf escape;
+    uint64_t turns_max;      /* a run that goes on for longer will not end */
     struct raft_outputs out; /* of the step under way */
     struct sim_pool pool;
     struct sim_node nodes[SIM_NODES_MAX];
@@ -590,6 +593,8 @@ void oracle_result(struct sim *sim, struct sim_node *node, raft_index index, boo
 void oracle_read_index(struct sim *sim, struct sim_node *node, uint32_t op, raft_index index);
 void oracle_answer(struct sim *sim, struct sim_node *node, uint32_t op);
 void oracle_end(struct sim *sim);
+/* oracle_history.c: the whole history, by a checker of its own. */
+void oracle_history(struct sim *sim);
 
 /* ---- story.c ---- */
 

@@ -14,6 +14,7 @@ struct sim *sim_world(void)
 {
     if (world == NULL) {
         world = rk_heap_zalloc(1, sizeof *world);
+        world->turns_max = SIM_TURNS_MAX;
     }
     return world;
 }
@@ -279,6 +280,10 @@ void sim_run_until(struct sim *sim, uint64_t until_us)
     while (!is_enough(sim) && sim->events_count > 0 && sim->events[0].at_us <= until_us) {
         (void)sim_event_next(sim, &event);
         sim->now_us = event.at_us;
+        sim->turns++;
+        if (sim->turns > sim->turns_max) {
+            sim_fail(sim, "O16", NULL, "the run does not end");
+        }
         handle(sim, &event);
     }
     if (!is_enough(sim) && sim->now_us < until_us) {
@@ -300,6 +305,7 @@ static void run(struct sim *sim)
     sim_run_until(sim, sim->knobs.until_us);
     sim_liveness(sim);
     oracle_end(sim);
+    oracle_history(sim);
 }
 
 static void close_nodes(struct sim *sim)
