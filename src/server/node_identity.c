@@ -264,6 +264,23 @@ static void judge_round(struct node *node)
     }
 }
 
+static bool leads_firmly(const struct node *node)
+{
+    return node_is_leader(node) && node->is_firm;
+}
+
+/* The leader asks, too, where a member is not written down: that one may know of an address only
+ * where nobody knows the leader any more. */
+static bool misses_a_member(const struct node *node)
+{
+    for (uint32_t i = 0; leads_firmly(node) && i < node->membership.members_count; i++) {
+        if (node->membership.members[i].incarnation == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void ask_round(struct node *node)
 {
     node->identity_rounds++;
@@ -271,7 +288,9 @@ static void ask_round(struct node *node)
     node->identity_fresh = 0;
     node->identity_foreign = 0;
     for (uint32_t i = 0; i < node->peers_count; i++) {
-        ask(node, &node->peers[i]);
+        if (!leads_firmly(node) || node->peers[i].incarnation == 0) {
+            ask(node, &node->peers[i]);
+        }
     }
 }
 
@@ -282,7 +301,7 @@ uint64_t node_identity_deadline_ms(const struct node *node)
 
 void node_identity_turn(struct node *node)
 {
-    const bool is_lost = node_removed_asks(node);
+    const bool is_lost = node_removed_asks(node) || misses_a_member(node);
     if (is_lost && node->identity_due_ms == UINT64_MAX) {
         node->identity_due_ms = node->now_ms;
     }
@@ -297,6 +316,44 @@ void node_identity_turn(struct node *node)
 }
 
 /* -- what the others say -- */
+
+/* The leader writes the incarnation down of a member that was not seen before. */
+static void write_down(struct node *node, const struct member *member,
+                       const struct wire_identity *asker)
+{
+    struct membership next = node->membership;
+
+    for (uint32_t i = 0; i < next.members_count; i++) {
+        if (next.members[i].id == member->id) {
+            next.members[i].incarnation = asker->envelope.from_incarnation;
+            memcpy(next.members[i].client_address, asker->client_address,
+                   sizeof(next.members[i].client_address));
+        }
+    }
+    const enum rk_status status = node_propose_membership(node, &next);
+    if (status == RK_OK) {
+        rk_log(RK_LOG_INFO, "identity", "member_written_down", RK_TEXT("member", member->name),
+               RK_END);
+    } /* else it asks again: another change is under way, or another node leads */
+}
+
+static bool is_new_member(const struct node *node, const struct member *member,
+                          const struct wire_identity *asker)
+{
+    return member != NULL && member->incarnation == 0 && node_is_leader(node) &&
+           node->view.is_term_committed && asker->envelope.from_incarnation != 0 &&
+           asker->envelope.from == member->id &&
+           strcmp(member->peer_address, asker->peer_address) == 0;
+}
+
+static void write_down_new(struct node *node, const struct wire_identity *identity)
+{
+    const struct member *member = membership_by_name(&node->membership, identity->node_name);
+
+    if (is_new_member(node, member, identity)) {
+        write_down(node, member, identity);
+    }
+}
 
 static void refuse_self(struct node *node, const char *reason)
 {
@@ -453,6 +510,10 @@ static void identity_heard(struct node *node, struct peer *peer,
         node_removed_heard(node, identity);
         return;
     }
+    if (leads_firmly(node)) {
+        write_down_new(node, identity);
+        return;
+    }
     if (cluster_id_is_set(theirs)) {
         give_up_forming(node, identity);
         if (node->standing == STANDING_MEMBER && node->is_firm) {
@@ -506,35 +567,6 @@ void node_identity_result(struct node *node, struct outgoing *outgoing,
 
 /* -- being asked -- */
 
-/* The leader writes the incarnation down of a member that was not seen before. */
-static void write_down(struct node *node, const struct member *member,
-                       const struct wire_identity *asker)
-{
-    struct membership next = node->membership;
-
-    for (uint32_t i = 0; i < next.members_count; i++) {
-        if (next.members[i].id == member->id) {
-            next.members[i].incarnation = asker->envelope.from_incarnation;
-            memcpy(next.members[i].client_address, asker->client_address,
-                   sizeof(next.members[i].client_address));
-        }
-    }
-    const enum rk_status status = node_propose_membership(node, &next);
-    if (status == RK_OK) {
-        rk_log(RK_LOG_INFO, "identity", "member_written_down", RK_TEXT("member", member->name),
-               RK_END);
-    } /* else it asks again: another change is under way, or another node leads */
-}
-
-static bool is_new_member(const struct node *node, const struct member *member,
-                          const struct wire_identity *asker)
-{
-    return member != NULL && member->incarnation == 0 && node_is_leader(node) &&
-           node->view.is_term_committed && asker->envelope.from_incarnation != 0 &&
-           asker->envelope.from == member->id &&
-           strcmp(member->peer_address, asker->peer_address) == 0;
-}
-
 void node_identity_received(struct node *node, struct http_exchange *exchange, struct rk_bytes body)
 {
     struct wire_identity asker;
@@ -547,7 +579,6 @@ void node_identity_received(struct node *node, struct http_exchange *exchange, s
         return;
     }
     const struct member *member = membership_by_name(&node->membership, asker.node_name);
-    const bool is_new = is_new_member(node, member, &asker);
     identity_fill(node, &answer);
     answer.asked_is_member = member != NULL;
     answer.asked_incarnation = member != NULL ? member->incarnation : 0;
@@ -559,9 +590,7 @@ void node_identity_received(struct node *node, struct http_exchange *exchange, s
     rk_buf_init(&encoded, 8192);
     wire_encode_identity(&answer, &encoded);
     node_answer_buf(node, exchange, &encoded);
-    if (is_new) {
-        write_down(node, member, &asker);
-    }
+    write_down_new(node, &asker);
 }
 
 static bool knows_initial_cluster(const struct node *node)

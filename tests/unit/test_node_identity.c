@@ -356,16 +356,41 @@ START_TEST(leader_says_what_it_knows_of_who_asks)
 }
 END_TEST
 
+static void forget(const char *name)
+{
+    struct node *node = fixture.node;
+
+    for (uint32_t i = 0; i < node->membership.members_count; i++) {
+        if (strcmp(node->membership.members[i].name, name) == 0) {
+            node->membership.members[i].incarnation = 0;
+        }
+    }
+    fixture_peer(name)->incarnation = 0;
+}
+
+/* The one that the new member was told of has gone, and so it cannot find the leader. */
+START_TEST(leader_asks_a_member_that_is_not_written_down)
+{
+    struct node *node = fixture.node;
+
+    fixture_lead();
+    forget("n3");
+    const raft_index last = node->view.last.index;
+    next_round();
+    const struct wire_identity identity = fixture_new_identity("n3");
+    answer("n3", &identity);
+    ck_assert_uint_eq(node->view.last.index, last + 1);
+    ck_assert_uint_eq(membership_by_name(&node->membership, "n3")->incarnation,
+                      fixture_incarnation("n3"));
+}
+END_TEST
+
 START_TEST(leader_writes_down_a_member_that_starts_late)
 {
     struct node *node = fixture.node;
 
     fixture_lead();
-    for (uint32_t i = 0; i < node->membership.members_count; i++) {
-        if (strcmp(node->membership.members[i].name, "n3") == 0) {
-            node->membership.members[i].incarnation = 0;
-        }
-    }
+    forget("n3");
     const raft_index last = node->view.last.index;
     (void)asked_as("n3");
 
@@ -398,6 +423,7 @@ int main(void)
     tcase_add_test(tcase, truncated_claim_is_made_again);
     tcase_add_test(tcase, truncated_first_configuration_is_formed_again);
     tcase_add_test(tcase, leader_says_what_it_knows_of_who_asks);
+    tcase_add_test(tcase, leader_asks_a_member_that_is_not_written_down);
     tcase_add_test(tcase, leader_writes_down_a_member_that_starts_late);
     return run_suite("node_identity", tcase);
 }
