@@ -192,6 +192,21 @@ static void disk_full(struct world *world, struct host *host)
     world_at(world, world->now_us + draw_time_us(world, 200, 3000), on_space, host, NULL, 0);
 }
 
+/* Every voter is there, with all that it promised. */
+static bool is_whole(const struct world *world, const struct raft_config *config)
+{
+    uint32_t voters = 0;
+
+    for (uint32_t i = 0; i < world->hosts_count; i++) {
+        const struct host *host = &world->hosts[i];
+        for (uint32_t j = 0; j < config->voters_count; j++) {
+            voters += host->is_running && host->node->standing == STANDING_MEMBER &&
+                      host->node->id == config->voters[j];
+        }
+    }
+    return config->old_voters_count == 0 && voters == config->voters_count && voters >= 3;
+}
+
 /* Never more than the cluster can mend: one loss at a time, of one voter of three or more. */
 static bool may_lose(struct world *world, const struct host *host)
 {
@@ -203,8 +218,7 @@ static bool may_lose(struct world *world, const struct host *host)
         }
     }
     return host->is_running && host->node->standing == STANDING_MEMBER && leader != NULL &&
-           leader->node->view.is_config_committed && !leader->node->membership.is_joint &&
-           leader->node->view.config->voters_count >= 3;
+           leader->node->view.is_config_committed && is_whole(world, leader->node->view.config);
 }
 
 static void wipe(struct world *world, struct host *host)

@@ -198,6 +198,16 @@ static void change_something(struct world *world)
     }
 }
 
+/* Unless that is under way: the name is that of the newcomer then. */
+static void replace(struct world *world, struct host *host)
+{
+    const struct member *member = member_of(world, host);
+
+    if (member == NULL || (member->incarnation != 0 && member->incarnation != host->incarnation)) {
+        ask(world, CHANGE_REPLACE, host);
+    }
+}
+
 static struct host *wiped_host(struct world *world)
 {
     for (uint32_t i = 0; i < world->hosts_count; i++) {
@@ -221,7 +231,7 @@ static void on_look(struct world *world, struct host *host, void *context, uint6
     if (wiped != NULL && member_of(world, wiped) == NULL && may_retire(world, wiped)) {
         retire(world, wiped); /* it was removed meanwhile */
     } else if (wiped != NULL) {
-        ask(world, CHANGE_REPLACE, wiped);
+        replace(world, wiped);
     } else if (!world->is_healing && tape_chance(&world->tape, TAPE_MEMBER, world->knobs.change)) {
         change_something(world);
     }

@@ -277,6 +277,14 @@ static void check_bounds(struct host *host)
     }
 }
 
+static bool is_voter_again(const struct node *node)
+{
+    const struct member *self = membership_by_id(&node->membership, node->id);
+
+    return node->standing == STANDING_MEMBER && self != NULL && self->is_voter &&
+           !node->membership.is_joint;
+}
+
 void oracle_turned(struct host *host)
 {
     const struct node *node = host->node;
@@ -306,7 +314,7 @@ void oracle_turned(struct host *host)
     if (node->last_applied != host->applied_seen) {
         check_applied(host);
     }
-    if (host->is_wiped && node->standing == STANDING_MEMBER) {
+    if (host->is_wiped && is_voter_again(node)) {
         host->is_wiped = false;
     }
     if (host->is_cut_short && !node->view.is_recovering) {

@@ -384,7 +384,7 @@ static bool probes_are_done(struct world *world)
 static void probe(struct world *world)
 {
     for (uint32_t i = 0; i < world->hosts_count; i++) {
-        if (is_expected(world, &world->hosts[i])) {
+        if (is_expected(world, &world->hosts[i]) && !world->hosts[i].is_wiped) {
             send_probe(world, i);
         }
     }
