@@ -77,6 +77,11 @@ void answer_read_headers(struct http_response *response, const struct node_view 
 {
     RK_ASSERT(index > 0);
     http_response_header_u64(response, "X-Consul-Index", index);
+    answer_standing_headers(response, node);
+}
+
+void answer_standing_headers(struct http_response *response, const struct node_view *node)
+{
     http_response_header_static(response, "X-Consul-Knownleader",
                                 node->has_leader ? "true" : "false");
     http_response_header_u64(response, "X-Consul-Lastcontact",

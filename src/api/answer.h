@@ -31,6 +31,9 @@ void answer_json_begin(const struct api_call *call, struct http_response *respon
 void answer_read_headers(struct http_response *response, const struct node_view *node,
                          raft_index index);
 
+/* The last two of them, for an answer without an index. */
+void answer_standing_headers(struct http_response *response, const struct node_view *node);
+
 /* Appends `text` in double quotes, with Go's escapes for what is not printable ASCII. */
 void answer_append_quoted(struct rk_buf *buf, const char *text);
 

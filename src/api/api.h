@@ -38,6 +38,7 @@ struct api_options { /* limits and settings that answers depend on; see etc/raft
     uint32_t key_size_max;
     uint32_t value_size_max;
     uint32_t session_ttl_min_ms;
+    uint32_t txn_ops_max;
     char datacenter[65];
 };
 

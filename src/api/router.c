@@ -8,6 +8,7 @@
 #include "api/api_operator.h"
 #include "api/api_session.h"
 #include "api/api_status.h"
+#include "api/api_txn.h"
 #include "api/api_watch.h"
 #include "base/assert.h"
 
@@ -40,6 +41,12 @@ const struct api_route api_routes[] = {
      .parameters = KV_COMMON " recurse cas",
      .begin = kv_delete_begin,
      .finish_write = kv_write_finish},
+    {.method = HTTP_PUT,
+     .path = "/v1/txn",
+     .parameters = KV_COMMON,
+     .begin = txn_begin,
+     .finish_write = txn_write_finish,
+     .finish_read = txn_read_finish},
     {.method = HTTP_PUT,
      .path = "/v1/session/create",
      .parameters = LOCAL " pretty exact " ENTERPRISE,

@@ -135,7 +135,7 @@ RK_MUST_USE enum rk_status wire_decode_admin_answer(struct rk_bytes body,
                                                     struct wire_admin_answer *ret,
                                                     const char **reason); /* RK_INVALID */
 
-enum { WIRE_RESULT_SIZE_MAX = (1 << 20) + 64 };
+enum { WIRE_RESULT_SIZE_MAX = (2 << 20) + 64 };
 struct wire_forward_item {
     enum rk_status status;  /* RK_OK: applied, see result; RK_UNKNOWN: appended, fate open; else:
                               never appended */

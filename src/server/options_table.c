@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/parse.h"
 #include "raft/raft.h"
+#include "statemachine/command.h"
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, DAY_MS = 24 * 60 * MINUTE_MS };
 
@@ -140,9 +141,9 @@ static const struct options_row rows[] = {
     {.key = "max-txn-ops",
      .kind = OPTIONS_COUNT,
      .value = "1024",
-     RANGE(1, 1 << 16),
-     .offset = OPTIONS_NOWHERE,
-     .help = "operations in one transaction"},
+     RANGE(1, SM_TXN_OPS_MAX),
+     AT(max_txn_ops),
+     .help = "operations in one transaction; more are refused with 413"},
     {.key = "idempotency-window",
      .kind = OPTIONS_TIME,
      .value = "10m",

@@ -12,12 +12,15 @@
  *   operation on a key           session: create, destroy, renew    expire
  *    4 u8  verb                   4 id, 16 bytes                     4 u32 count
  *    5 u8  options                20 record (create only:            8 u64 term
- *          bit 0: has_session        session.c)                     16 count times: id, u64
- *    6 u16 zero                                                        renew_index
+ *          bit 0: has_session,       session.c)                     16 count times: id, u64
+ *          bit 1: index is not 0                                        renew_index
+ *    6 u16 zero
  *    8 u32 key_size
  *   12 u32 value_size
  *   16 u64 flags
- *   24 [id, 16 bytes], key, value
+ *   24 [u64 index], [id, 16 bytes], key, value
+ *
+ *   transaction: 4 u32 count, 8 the operations, each as from 4 on above
  */
 #include "statemachine/command.h"
 
@@ -37,6 +40,8 @@ enum {
     HEAD_SIZE = 4,
     OP_FIXED_SIZE = 20,
     OP_HAS_SESSION = 1,
+    OP_HAS_INDEX = 2,
+    TXN_FIXED_SIZE = 8,
     EXPIRE_FIXED_SIZE = 16,
     EXPIRE_ITEM_SIZE = SESSION_ID_SIZE + 8,
 };
@@ -92,19 +97,39 @@ static void head_encode(enum sm_command_type type, struct rk_buf *buf)
     rk_buf_append(buf, head, sizeof(head));
 }
 
-static void op_encode(const struct sm_kv_op *op, struct rk_buf *buf)
+static bool is_tree(enum sm_kv_verb verb)
 {
-    uint8_t fixed[OP_FIXED_SIZE] = {(uint8_t)op->verb, op->has_session ? OP_HAS_SESSION : 0};
+    return verb == SM_KV_GET_TREE || verb == SM_KV_DELETE_TREE;
+}
 
-    RK_ASSERT(op->key.size > 0 && op->key.size <= RK_KEY_SIZE_MAX);
+void sm_kv_op_append(const struct sm_kv_op *op, struct rk_buf *buf)
+{
+    uint8_t index[8];
+    uint8_t fixed[OP_FIXED_SIZE] = {
+        (uint8_t)op->verb,
+        (uint8_t)((op->has_session ? OP_HAS_SESSION : 0) | (op->index != 0 ? OP_HAS_INDEX : 0))};
+
+    RK_ASSERT((op->key.size > 0 || is_tree(op->verb)) && op->key.size <= RK_KEY_SIZE_MAX);
     RK_ASSERT(op->value.size <= RK_VALUE_SIZE_MAX);
     rk_le_put_u32(&fixed[4], op->key.size);
     rk_le_put_u32(&fixed[8], op->value.size);
     rk_le_put_u64(&fixed[12], op->flags);
+    rk_le_put_u64(index, op->index);
     rk_buf_append(buf, fixed, sizeof(fixed));
+    rk_buf_append(buf, index, op->index != 0 ? sizeof(index) : 0);
     rk_buf_append(buf, op->session.bytes, op->has_session ? SESSION_ID_SIZE : 0);
     rk_buf_append(buf, op->key.data, op->key.size);
     rk_buf_append(buf, op->value.data, op->value.size);
+}
+
+static void txn_encode(const struct sm_command_txn *txn, struct rk_buf *buf)
+{
+    uint8_t count[4];
+
+    RK_ASSERT(txn->count <= SM_TXN_OPS_MAX);
+    rk_le_put_u32(count, txn->count);
+    rk_buf_append(buf, count, sizeof(count));
+    rk_buf_append(buf, txn->ops.data, txn->ops.size);
 }
 
 static void expire_encode(const struct sm_command_expire *expire, struct rk_buf *buf)
@@ -141,7 +166,7 @@ struct sm_expire_item sm_expire_item_at(const struct sm_command_expire *expire, 
 
 void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
 {
-    RK_ASSERT(command->type >= SM_COMMAND_KV_PUT && command->type <= SM_COMMAND_EXPIRE);
+    RK_ASSERT(command->type >= SM_COMMAND_KV_PUT && command->type <= SM_COMMAND_TXN);
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
         put_encode(&command->put, buf);
@@ -154,7 +179,7 @@ void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
         return;
     case SM_COMMAND_KV_OP:
         head_encode(command->type, buf);
-        op_encode(&command->op, buf);
+        sm_kv_op_append(&command->op, buf);
         return;
     case SM_COMMAND_SESSION_CREATE:
     case SM_COMMAND_SESSION_DESTROY:
@@ -168,6 +193,10 @@ void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
     case SM_COMMAND_EXPIRE:
         head_encode(command->type, buf);
         expire_encode(&command->expire, buf);
+        return;
+    case SM_COMMAND_TXN:
+        head_encode(command->type, buf);
+        txn_encode(&command->txn, buf);
         return;
     }
 }
@@ -248,25 +277,35 @@ static enum rk_status op_decode(struct rk_bytes *rest, struct sm_kv_op *ret)
         return RK_CORRUPT;
     }
     const uint8_t *from = rest->data;
-    const bool has_session = from[1] == OP_HAS_SESSION;
+    const enum sm_kv_verb verb = (enum sm_kv_verb)from[0];
+    const bool has_session = (from[1] & OP_HAS_SESSION) != 0;
+    const bool has_index = (from[1] & OP_HAS_INDEX) != 0;
     const uint32_t key_size = rk_le_u32(&from[4]);
     const uint32_t value_size = rk_le_u32(&from[8]);
-    const uint32_t key_at = OP_FIXED_SIZE + (has_session ? SESSION_ID_SIZE : 0);
-    if (from[0] < SM_KV_LOCK || from[0] > SM_KV_UNLOCK || from[1] > OP_HAS_SESSION ||
-        rk_le_u16(&from[2]) != 0 || key_size == 0 || key_size > RK_KEY_SIZE_MAX ||
+    const uint32_t session_at = OP_FIXED_SIZE + (has_index ? 8 : 0);
+    const uint32_t key_at = session_at + (has_session ? SESSION_ID_SIZE : 0);
+    if (from[0] < SM_KV_SET || from[0] > SM_KV_DELETE_CAS ||
+        from[1] > (OP_HAS_SESSION | OP_HAS_INDEX) || rk_le_u16(&from[2]) != 0 ||
+        (key_size == 0 && !is_tree(verb)) || key_size > RK_KEY_SIZE_MAX ||
         value_size > RK_VALUE_SIZE_MAX || rest->size < key_at ||
         rest->size - key_at < key_size + value_size) {
         return RK_CORRUPT;
     }
     *ret = (struct sm_kv_op){
-        .verb = (enum sm_kv_verb)from[0],
+        .verb = verb,
         .key = part(*rest, key_at, key_size),
         .value = part(*rest, key_at + key_size, value_size),
         .flags = rk_le_u64(&from[12]),
         .has_session = has_session,
     };
+    if (has_index) {
+        ret->index = rk_le_u64(&from[OP_FIXED_SIZE]);
+    }
     if (has_session) {
-        memcpy(ret->session.bytes, &from[OP_FIXED_SIZE], SESSION_ID_SIZE);
+        memcpy(ret->session.bytes, &from[session_at], SESSION_ID_SIZE);
+    }
+    if (has_index && ret->index == 0) {
+        return RK_CORRUPT;
     }
     *rest =
         part(*rest, key_at + key_size + value_size, rest->size - key_at - key_size - value_size);
@@ -278,11 +317,47 @@ static enum rk_status kv_op_decode(struct rk_bytes bytes, struct sm_command *ret
     struct rk_bytes rest = part(bytes, HEAD_SIZE, bytes.size - HEAD_SIZE);
     struct sm_kv_op op;
 
-    if (op_decode(&rest, &op) != RK_OK || rest.size > 0) {
+    if (op_decode(&rest, &op) != RK_OK || rest.size > 0 ||
+        (op.verb != SM_KV_LOCK && op.verb != SM_KV_UNLOCK)) {
         return RK_CORRUPT;
     }
     *ret = (struct sm_command){.type = SM_COMMAND_KV_OP};
     ret->op = op;
+    return RK_OK;
+}
+
+bool sm_kv_op_next(struct rk_bytes *rest, struct sm_kv_op *ret)
+{
+    if (rest->size == 0) {
+        return false;
+    }
+    const enum rk_status status = op_decode(rest, ret);
+    RK_ASSERT(status == RK_OK); /* looked at when the command was decoded */
+    return true;
+}
+
+static enum rk_status txn_decode(struct rk_bytes bytes, struct sm_command *ret)
+{
+    struct rk_bytes rest = part(bytes, TXN_FIXED_SIZE, bytes.size - TXN_FIXED_SIZE);
+    const struct rk_bytes ops = rest;
+    const uint32_t count = rk_le_u32(&bytes.data[HEAD_SIZE]);
+    struct sm_kv_op op;
+    uint32_t trees = 0;
+
+    if (count > SM_TXN_OPS_MAX) {
+        return RK_CORRUPT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (op_decode(&rest, &op) != RK_OK) {
+            return RK_CORRUPT;
+        }
+        trees += is_tree(op.verb) ? 1 : 0;
+    }
+    if (rest.size > 0 || trees > SM_TXN_TREES_MAX) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_command){.type = SM_COMMAND_TXN};
+    ret->txn = (struct sm_command_txn){.count = count, .ops = ops};
     return RK_OK;
 }
 
@@ -330,6 +405,8 @@ static enum rk_status plain_decode(struct rk_bytes bytes, struct sm_command *ret
         return session_decode(bytes, ret);
     case SM_COMMAND_EXPIRE:
         return expire_decode(bytes, ret);
+    case SM_COMMAND_TXN:
+        return txn_decode(bytes, ret);
     default:
         return RK_CORRUPT;
     }

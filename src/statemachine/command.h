@@ -27,6 +27,7 @@ enum sm_command_type {
     SM_COMMAND_SESSION_DESTROY = 6,
     SM_COMMAND_SESSION_RENEW = 7,
     SM_COMMAND_EXPIRE = 8,
+    SM_COMMAND_TXN = 9,
 };
 
 struct sm_command_put {
@@ -47,20 +48,42 @@ struct sm_command_delete_prefix {
     struct rk_bytes prefix; /* may be empty: everything */
 };
 
-/* One operation on a key that is more than a put or a delete. Values on disk. */
+/* One operation on a key (contract 2.3). Values on disk. */
 enum sm_kv_verb {
+    SM_KV_SET = 1,
+    SM_KV_CAS = 2,    /* sets if modify_index is `index`, or, for 0, if there is no such key */
     SM_KV_LOCK = 3,   /* sets, and takes the lock for a session (contract 2.2: acquire) */
     SM_KV_UNLOCK = 4, /* sets, and gives the lock back (release) */
+    SM_KV_GET = 5,
+    SM_KV_GET_OR_EMPTY = 6,
+    SM_KV_GET_TREE = 7,
+    SM_KV_CHECK_INDEX = 8,
+    SM_KV_CHECK_SESSION = 9, /* without a session: that nobody holds the lock */
+    SM_KV_CHECK_NOT_EXISTS = 10,
+    SM_KV_DELETE = 11,
+    SM_KV_DELETE_TREE = 12,
+    SM_KV_DELETE_CAS = 13, /* a missing key is well */
 };
 
 struct sm_kv_op {
     enum sm_kv_verb verb;
-    struct rk_bytes key; /* 1 .. RK_KEY_SIZE_MAX bytes */
+    struct rk_bytes key; /* 1 .. RK_KEY_SIZE_MAX bytes; of a tree the prefix, may be empty */
     struct rk_bytes value;
     uint64_t flags;
+    raft_index index;
     bool has_session;
     struct session_id session; /* all zero: one that nobody can have */
 };
+
+/* All of them or none. */
+enum { SM_TXN_OPS_MAX = 2048, SM_TXN_TREES_MAX = 256 };
+struct sm_command_txn {
+    uint32_t count;      /* 0 .. SM_TXN_OPS_MAX; at most SM_TXN_TREES_MAX of trees */
+    struct rk_bytes ops; /* encoded, one behind the other */
+};
+void sm_kv_op_append(const struct sm_kv_op *op, struct rk_buf *buf);
+/* Takes one off the front; false: there are no more. */
+bool sm_kv_op_next(struct rk_bytes *rest, struct sm_kv_op *ret);
 
 struct sm_command_session {
     struct session_id id;
@@ -92,6 +115,7 @@ struct sm_command {
         struct sm_kv_op op;
         struct sm_command_session session;
         struct sm_command_expire expire;
+        struct sm_command_txn txn;
     };
 };
 

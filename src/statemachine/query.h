@@ -134,6 +134,7 @@ enum sm_cause {
     SM_CAUSE_RELEASE,
     SM_CAUSE_SESSION_DESTROY,
     SM_CAUSE_EXPIRE, /* of what had a time to live */
+    SM_CAUSE_TXN,
 };
 
 struct sm_event {

@@ -21,6 +21,12 @@ enum sm_reason {
     SM_NOT_HOLDER = 6,        /* to be released, but not held by that session */
     SM_TOO_MANY_LOCKS = 7,    /* past SM_SESSION_LOCKS_MAX */
     SM_TOO_MANY_SESSIONS = 8, /* past SM_SESSIONS_MAX */
+    SM_ROLLED_BACK = 9,       /* a transaction, of which an operation failed: see txn.h */
+    SM_KEY_MISSING = 10,      /* from here on: an operation of a transaction */
+    SM_INDEX_DIFFERS = 11,
+    SM_SESSION_DIFFERS = 12,
+    SM_KEY_EXISTS = 13,
+    SM_RESULT_TOO_LARGE = 14, /* what it reads does not fit an answer */
     SM_REASONS_COUNT,
 };
 
@@ -31,7 +37,8 @@ struct sm_result {
     raft_index modify_index; /* of the key afterwards; 0: no such key */
     raft_index fence;        /* of a lock that was taken or is held already: the index at which this
                                 holder got it; rises from holder to holder. Else 0 */
-    struct rk_buf body;      /* of a creation: the session's id; of a renewal: its record. Owned */
+    struct rk_buf body;      /* of a creation: the session's id; of a renewal: its record; of a
+                                transaction: see txn.h. Owned */
 };
 
 /* Empty, SM_DONE. */
@@ -41,7 +48,7 @@ void sm_result_done(struct sm_result *result);
 void sm_result_move(struct sm_result *to, struct sm_result *from);
 
 /* For answers to forwarded writes: at most SM_RESULT_SIZE_MAX bytes. */
-enum { SM_RESULT_FIXED_SIZE = 28, SM_RESULT_BODY_SIZE_MAX = 1 << 20 };
+enum { SM_RESULT_FIXED_SIZE = 28, SM_RESULT_BODY_SIZE_MAX = 2 << 20 };
 enum { SM_RESULT_SIZE_MAX = SM_RESULT_FIXED_SIZE + SM_RESULT_BODY_SIZE_MAX };
 void sm_result_encode(const struct sm_result *result, struct rk_buf *buf);
 /* *ret was initialised; its body is filled. Errors: RK_CORRUPT; *ret is then untouched. */

@@ -83,6 +83,9 @@ static void apply(struct sm *sm, const struct sm_place *place, const struct sm_c
     case SM_COMMAND_EXPIRE:
         sm_session_apply_expire(sm, place, &command->expire);
         break;
+    case SM_COMMAND_TXN:
+        sm_txn_apply(sm, place, &command->txn, ret);
+        break;
     }
 }
 
@@ -121,6 +124,11 @@ struct sm_root sm_publish(struct sm *sm)
         sm->is_changed = false;
         sm->heap.version++;
     }
+    return sm_view(sm);
+}
+
+struct sm_root sm_view(const struct sm *sm)
+{
     return (struct sm_root){
         .kv = sm->kv.root,
         .locks = sm->locks.root,

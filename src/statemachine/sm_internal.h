@@ -60,6 +60,15 @@ void sm_tell_removed(struct sm *sm, raft_index index, struct rk_bytes key);
 void sm_tell_removing_prefix(struct sm *sm, raft_index index, struct rk_bytes prefix);
 
 /* sm_lock.c: who holds which key. */
+/* Whether the operation may take the lock that `holder` has (NULL: nobody), when this entry takes
+ * `taken` locks already. */
+enum sm_reason sm_lock_check(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
+                             const struct session_id *holder, uint32_t taken);
+/* What was checked is done. */
+void sm_lock_take(struct sm *sm, raft_index index, const struct sm_kv_op *op,
+                  struct sm_result *ret);
+void sm_lock_give_back(struct sm *sm, raft_index index, const struct sm_kv_op *op,
+                       struct sm_result *ret);
 void sm_lock_apply(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
                    struct sm_result *ret);
 /* Nobody holds the key any more; without a lock it does nothing. */
@@ -70,6 +79,13 @@ void sm_lock_drop_all(struct sm *sm, raft_index index, const struct session_id *
 /* Lock-delays that are over at `time_ms` are forgotten, some of them. */
 void sm_lock_sweep_delays(struct sm *sm, uint64_t time_ms);
 void sm_lock_rebuild(struct sm *sm);
+
+/* sm_txn.c: all operations or none. */
+void sm_txn_apply(struct sm *sm, const struct sm_place *place, const struct sm_command_txn *txn,
+                  struct sm_result *ret);
+
+/* sm.c: what is held now, as a root that lasts until the next change. */
+struct sm_root sm_view(const struct sm *sm);
 
 /* sm_session.c: the session table. */
 void sm_session_apply_create(struct sm *sm, const struct sm_place *place,

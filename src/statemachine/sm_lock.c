@@ -128,13 +128,13 @@ static void held_tidy(struct sm *sm, const struct session_id *id)
     }
 }
 
-static bool has_too_many(struct sm *sm, const struct session_id *id)
+static bool has_too_many(struct sm *sm, const struct session_id *id, uint32_t taken)
 {
-    if (omap_prefix_total(sm->held.root, id_bytes(id)).count < SM_SESSION_LOCKS_MAX) {
+    if (omap_prefix_total(sm->held.root, id_bytes(id)).count + taken < SM_SESSION_LOCKS_MAX) {
         return false;
     }
     held_tidy(sm, id);
-    return omap_prefix_total(sm->held.root, id_bytes(id)).count >= SM_SESSION_LOCKS_MAX;
+    return omap_prefix_total(sm->held.root, id_bytes(id)).count + taken >= SM_SESSION_LOCKS_MAX;
 }
 
 /* --- lock-delay --- */
@@ -184,25 +184,22 @@ void sm_lock_sweep_delays(struct sm *sm, uint64_t time_ms)
 
 /* --- commands --- */
 
-static enum sm_reason take_check(struct sm *sm, const struct sm_place *place,
-                                 const struct sm_kv_op *op)
+enum sm_reason sm_lock_check(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
+                             const struct session_id *holder, uint32_t taken)
 {
-    struct session_id holder;
-    raft_index index = 0;
-
     if (!op->has_session) {
         return SM_SESSION_MISSING;
     }
     if (!sm_session_exists(sm, &op->session)) {
         return SM_SESSION_UNKNOWN;
     }
-    if (lock_holder(sm, op->key, &holder, &index)) {
-        return session_id_equal(&holder, &op->session) ? SM_DONE : SM_LOCK_HELD;
+    if (holder != NULL) {
+        return session_id_equal(holder, &op->session) ? SM_DONE : SM_LOCK_HELD;
     }
     if (delay_until(sm, op->key) > place->time_ms) {
         return SM_LOCK_DELAYED;
     }
-    return has_too_many(sm, &op->session) ? SM_TOO_MANY_LOCKS : SM_DONE;
+    return has_too_many(sm, &op->session, taken) ? SM_TOO_MANY_LOCKS : SM_DONE;
 }
 
 static bool op_changes(const struct sm_kv_op *op, const struct omap_entry *old)
@@ -211,7 +208,7 @@ static bool op_changes(const struct sm_kv_op *op, const struct omap_entry *old)
            (op->value.size > 0 && memcmp(old->value.data, op->value.data, op->value.size) != 0);
 }
 
-static void take(struct sm *sm, raft_index index, const struct sm_kv_op *op, struct sm_result *ret)
+void sm_lock_take(struct sm *sm, raft_index index, const struct sm_kv_op *op, struct sm_result *ret)
 {
     struct session_id holder;
     struct omap_entry old;
@@ -236,8 +233,8 @@ static void take(struct sm *sm, raft_index index, const struct sm_kv_op *op, str
     ret->modify_index = index;
 }
 
-static void give_back(struct sm *sm, raft_index index, const struct sm_kv_op *op,
-                      struct sm_result *ret)
+void sm_lock_give_back(struct sm *sm, raft_index index, const struct sm_kv_op *op,
+                       struct sm_result *ret)
 {
     struct omap_entry old;
     const bool exists = sm_kv_find(sm, op->key, &old);
@@ -250,6 +247,16 @@ static void give_back(struct sm *sm, raft_index index, const struct sm_kv_op *op
             .key = op->key, .value = op->value, .flags = op->flags, .lock_index = old.lock_index},
         &old);
     ret->modify_index = index;
+}
+
+static enum sm_reason take_check(struct sm *sm, const struct sm_place *place,
+                                 const struct sm_kv_op *op)
+{
+    struct session_id holder;
+    raft_index index = 0;
+    const bool is_held = lock_holder(sm, op->key, &holder, &index);
+
+    return sm_lock_check(sm, place, op, is_held ? &holder : NULL, 0);
 }
 
 static enum sm_reason give_back_check(const struct sm *sm, const struct sm_kv_op *op)
@@ -271,9 +278,9 @@ void sm_lock_apply(struct sm *sm, const struct sm_place *place, const struct sm_
         (void)sm_kv_find(sm, op->key, &old);
         ret->modify_index = old.modify_index;
     } else if (takes) {
-        take(sm, place->index, op, ret);
+        sm_lock_take(sm, place->index, op, ret);
     } else {
-        give_back(sm, place->index, op, ret);
+        sm_lock_give_back(sm, place->index, op, ret);
     }
 }
 

@@ -21,6 +21,8 @@ enum sm_cause sm_tell_cause(const struct sm_command *command)
     case SM_COMMAND_SESSION_DESTROY:
     case SM_COMMAND_SESSION_RENEW:
         return SM_CAUSE_SESSION_DESTROY;
+    case SM_COMMAND_TXN:
+        return SM_CAUSE_TXN;
     case SM_COMMAND_EXPIRE:
         break;
     }

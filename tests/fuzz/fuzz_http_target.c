@@ -13,8 +13,11 @@
 #include "statemachine/command.h"
 #include "statemachine/sm.h"
 
-static const struct api_options options = {
-    .key_size_max = 64, .value_size_max = 64, .datacenter = "dc1"};
+static const struct api_options options = {.key_size_max = 64,
+                                           .value_size_max = 64,
+                                           .session_ttl_min_ms = 1000,
+                                           .txn_ops_max = 8,
+                                           .datacenter = "dc1"};
 
 /* A few keys, so that reads find something; made once and kept. */
 static struct sm *store;
@@ -81,6 +84,19 @@ static void check_key(struct rk_bytes key)
     RK_ASSERT(key.size == 0 || key.data[0] != '/');
 }
 
+static void check_txn(const struct sm_command_txn *txn)
+{
+    struct rk_bytes rest = txn->ops;
+    struct sm_kv_op op;
+    uint32_t count = 0;
+
+    while (sm_kv_op_next(&rest, &op)) {
+        RK_ASSERT(op.key.size <= options.key_size_max && op.value.size <= options.value_size_max);
+        count++;
+    }
+    RK_ASSERT(count == txn->count && count <= options.txn_ops_max);
+}
+
 static void check_command(const struct sm_command *command)
 {
     switch (command->type) {
@@ -106,6 +122,9 @@ static void check_command(const struct sm_command *command)
         break;
     case SM_COMMAND_SESSION_DESTROY:
     case SM_COMMAND_SESSION_RENEW:
+        break;
+    case SM_COMMAND_TXN:
+        check_txn(&command->txn);
         break;
     case SM_COMMAND_EXPIRE:
         RK_ASSERT(false); /* nobody but the leader itself */
@@ -145,15 +164,15 @@ static void finish_read(struct api_call *call, const struct node_view *node,
     check_key(request_key(call));
     api_finish_read(call, &root, node, response, &streams);
     RK_ASSERT(!streams); /* the store is small */
-    RK_ASSERT(response->status == 200 || response->status == 404);
-    RK_ASSERT(header(response, "X-Consul-Index") != NULL);
+    RK_ASSERT(response->status == 200 || response->status == 404 || response->status == 409);
+    RK_ASSERT((header(response, "X-Consul-Index") != NULL) == (call->request->method == HTTP_GET));
     RK_ASSERT(header(response, "X-Consul-Knownleader") != NULL);
     RK_ASSERT(header(response, "X-Consul-Lastcontact") != NULL);
 }
 
 static void try_request(const struct http_request *request)
 {
-    static const struct node_view node = {.role = "leader", .has_leader = true};
+    static const struct node_view node = {.node_name = "n1", .role = "leader", .has_leader = true};
     struct http_response response;
     struct api_call call;
 

@@ -44,6 +44,7 @@ void harness_open(void)
     harness.options.value_size_max = RK_VALUE_SIZE_MAX;
     snprintf(harness.options.datacenter, sizeof(harness.options.datacenter), "%s", "dc1");
     harness.options.session_ttl_min_ms = 10000;
+    harness.options.txn_ops_max = 1024;
     harness.stream_step = 4096;
     node_lead(&harness.node);
     sm_skip(harness.sm,

@@ -90,6 +90,25 @@ static struct sm_command renew_command(void)
     return (struct sm_command){.type = SM_COMMAND_SESSION_RENEW, .session = {.id = id_of(0xcc)}};
 }
 
+static struct sm_command txn_command(void)
+{
+    static uint8_t ops[64];
+    static struct rk_buf made;
+
+    if (made.data == NULL) {
+        made = (struct rk_buf){.data = ops, .capacity = sizeof(ops), .size_max = sizeof(ops)};
+        sm_kv_op_append(&(struct sm_kv_op){.verb = SM_KV_CAS,
+                                           .key = bytes_of("a"),
+                                           .value = bytes_of("b"),
+                                           .flags = 5,
+                                           .index = 7},
+                        &made);
+        sm_kv_op_append(&(struct sm_kv_op){.verb = SM_KV_GET_TREE}, &made);
+    }
+    return (struct sm_command){.type = SM_COMMAND_TXN,
+                               .txn = {.count = 2, .ops = rk_buf_bytes(&made)}};
+}
+
 static struct sm_command expire_command(void)
 {
     static const uint8_t item[] = {0xdd, 1,  2,  3,  4, 5, 6, 7, 8, 9, 10, 11,
@@ -164,6 +183,37 @@ START_TEST(expire_is_encoded_as_in_version_1)
     const struct sm_command command = expire_command();
     sm_command_encode(&command, &buf);
     check_hex("08010000010000000700000000000000dd0102030405060708090a0b0c0d0e0f0900000000000000");
+}
+END_TEST
+
+START_TEST(transaction_is_encoded_as_in_version_1)
+{
+    const struct sm_command command = txn_command();
+    sm_command_encode(&command, &buf);
+    check_hex("0901000002000000"
+              "0202000001000000010000000500000000000000"
+              "07000000000000006162"
+              "0700000000000000000000000000000000000000");
+}
+END_TEST
+
+START_TEST(transaction_comes_back_whole)
+{
+    struct sm_command command = txn_command();
+    struct sm_kv_op op;
+    sm_command_encode(&command, &buf);
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_uint_eq(command.txn.count, 2);
+    struct rk_bytes rest = command.txn.ops;
+    ck_assert(sm_kv_op_next(&rest, &op));
+    ck_assert_int_eq(op.verb, SM_KV_CAS);
+    ck_assert_uint_eq(op.index, 7);
+    ck_assert_uint_eq(op.flags, 5);
+    check_bytes(op.key, "a");
+    check_bytes(op.value, "b");
+    ck_assert(sm_kv_op_next(&rest, &op));
+    ck_assert_int_eq(op.verb, SM_KV_GET_TREE);
+    ck_assert(!sm_kv_op_next(&rest, &op));
 }
 END_TEST
 
@@ -334,7 +384,7 @@ static void encode_nth(int nth)
 {
     const struct sm_command commands[] = {
         put_command(),    delete_command(), delete_prefix_command(), lock_command(),
-        create_command(), renew_command(),  expire_command(),
+        create_command(), renew_command(),  expire_command(),        txn_command(),
     };
     sm_command_encode(&commands[nth], &buf);
 }
@@ -468,6 +518,8 @@ int main(void)
     tcase_add_test(tcase, expire_is_encoded_as_in_version_1);
     tcase_add_test(tcase, session_comes_back_whole);
     tcase_add_test(tcase, expire_comes_back_whole);
+    tcase_add_test(tcase, transaction_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, transaction_comes_back_whole);
     tcase_add_test(tcase, session_id_is_text_in_one_form_only);
     tcase_add_test(tcase, put_comes_back_whole);
     tcase_add_test(tcase, delete_comes_back_whole);
@@ -475,11 +527,11 @@ int main(void)
     tcase_add_test(tcase, empty_prefix_and_empty_value_are_legal);
     tcase_add_test(tcase, largest_key_and_value_are_legal);
     tcase_add_test(tcase, result_comes_back_whole);
-    tcase_add_loop_test(tcase, command_cut_short_is_corrupt, 0, 7);
-    tcase_add_loop_test(tcase, trailing_byte_is_corrupt, 0, 7);
-    tcase_add_loop_test(tcase, other_version_is_corrupt, 0, 7);
-    tcase_add_loop_test(tcase, unknown_option_is_corrupt, 0, 7);
-    tcase_add_loop_test(tcase, unknown_type_is_corrupt, 0, 7);
+    tcase_add_loop_test(tcase, command_cut_short_is_corrupt, 0, 8);
+    tcase_add_loop_test(tcase, trailing_byte_is_corrupt, 0, 8);
+    tcase_add_loop_test(tcase, other_version_is_corrupt, 0, 8);
+    tcase_add_loop_test(tcase, unknown_option_is_corrupt, 0, 8);
+    tcase_add_loop_test(tcase, unknown_type_is_corrupt, 0, 8);
     tcase_add_loop_test(tcase, enormous_size_is_corrupt, 0, 3);
     tcase_add_loop_test(tcase, cas_without_its_option_is_corrupt, 0, 2);
     tcase_add_test(tcase, empty_key_is_corrupt);

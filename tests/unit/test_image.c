@@ -23,7 +23,7 @@ static struct sm *sm;
 static struct image *image;
 static struct rk_prng prng;
 static raft_index last_index;
-static struct rk_buf expired; /* items of the last EXPIRE: the command only borrows them */
+static struct rk_buf expired; /* parts of the last command, which only borrows them */
 
 static void setup(void)
 {
@@ -175,10 +175,26 @@ static void random_expiry(struct sm_command *ret)
     }
 }
 
+static void random_txn(struct sm_command *ret, struct name *name)
+{
+    rk_buf_reset(&expired);
+    for (ret->txn.count = 0; ret->txn.count < 3; ret->txn.count++) {
+        const struct sm_kv_op op = {
+            .verb = (enum sm_kv_verb)(1 + rk_prng_below(&prng, SM_KV_DELETE_CAS)),
+            .key = random_name(name, 2),
+            .value = {name->bytes, name->size},
+            .index = random_cas(),
+            .has_session = rk_prng_below(&prng, 4) != 0,
+        };
+        sm_kv_op_append(&op, &expired);
+    }
+    ret->txn.ops = rk_buf_bytes(&expired);
+}
+
 /* A new type of command needs a case here, so that no table can be left out of the image. */
 static void random_command(struct sm_command *ret, struct name *name)
 {
-    *ret = (struct sm_command){.type = (enum sm_command_type)(1 + rk_prng_below(&prng, 8))};
+    *ret = (struct sm_command){.type = (enum sm_command_type)(1 + rk_prng_below(&prng, 9))};
     sm_now_ms += rk_prng_below(&prng, 100);
     switch (ret->type) {
     case SM_COMMAND_KV_PUT:
@@ -215,6 +231,9 @@ static void random_command(struct sm_command *ret, struct name *name)
         break;
     case SM_COMMAND_EXPIRE:
         random_expiry(ret);
+        break;
+    case SM_COMMAND_TXN:
+        random_txn(ret, name);
         break;
     }
 }

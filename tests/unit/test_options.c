@@ -433,8 +433,10 @@ END_TEST
 
 /* A setting that would have no effect is refused, not swallowed. */
 static const char *const unsupported[] = {
-    "--snapshot-rate=1MiB", "--snapshot-entries=5",    "--trailing-entries=5",
-    "--max-txn-ops=5",      "--idempotency-window=1m",
+    "--snapshot-rate=1MiB",
+    "--snapshot-entries=5",
+    "--trailing-entries=5",
+    "--idempotency-window=1m",
 };
 
 START_TEST(key_of_a_later_version_is_refused)
