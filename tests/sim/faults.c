@@ -250,6 +250,15 @@ static void burst(struct sim *sim, struct sim_node *node)
     sim_burst(sim, node, tape_between(sim->tape, TAPE_FAULT, 1, 60));
 }
 
+/* Nobody hears it any more, and it hears nobody, for a while. */
+void sim_cut_off(struct sim *sim, struct sim_node *node)
+{
+    sim->counts->partitions++;
+    sim_tell(sim, node, "is cut off");
+    part(sim, 1U << node->id);
+    sim_event_add(sim, sim->now_us + duration_us(sim), EVENT_HEAL, 0, 0, 0);
+}
+
 /* A long tail that nobody else has: what deposed leaders leave behind. */
 static void cut_and_burst(struct sim *sim, struct sim_node *node)
 {

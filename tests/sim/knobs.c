@@ -117,7 +117,8 @@ void sim_draw_knobs(struct sim_knobs *knobs, struct tape *tape)
     draw_clients(knobs, tape);
     const uint32_t timeout_us = 1000 * knobs->election_timeout_ms;
     knobs->member_mean_us = rate(tape, timeout_us, 40 * timeout_us);
-    knobs->transfer_share = coin(tape) ? 300000 : 0;
+    knobs->transfer_share = coin(tape) ? 600000 : 100000;
+    knobs->cut_in_transfer = coin(tape) ? 500000 : 0;
     knobs->pending_share = 300000;
     knobs->snapshot_entries = rate(tape, 4, 500);
     knobs->transfer_mean_us = log_between(tape, 1000, 8 * timeout_us);

@@ -123,6 +123,10 @@ void sim_send(struct sim *sim, struct sim_node *node, const struct raft_message 
     }
     sim_tell_message(sim, true, message);
     launch(sim, node, &flight);
+    if (message->type == RAFT_TIMEOUT_NOW && !sim->is_healed &&
+        tape_chance(sim->tape, TAPE_FAULT, sim->knobs.cut_in_transfer)) {
+        sim_cut_off(sim, node);
+    }
 }
 
 void sim_send_read(struct sim *sim, enum sim_flight_kind kind, raft_node_id from, raft_node_id to,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sim/sim.h"
@@ -85,45 +86,85 @@ bool sim_run_told(uint64_t seed, FILE *file, bool is_full, bool is_hashed)
 
 struct wanted {
     char oracle[16];
+    uint32_t lines; /* of the shortest story so far */
 };
 
-/* Fails the same way: by the same oracle. */
+/* Fails the same way, by the same oracle, in a story that is no longer. */
 static bool fails_alike(void *context, struct tape *trial)
 {
-    const struct wanted *wanted = context;
+    struct wanted *wanted = context;
+    struct sim *sim = sim_world();
     struct sim_counts counts = {0};
-    return !sim_world_run(sim_world(), trial, &counts, NULL, false) &&
-           strcmp(sim_world()->failure.oracle, wanted->oracle) == 0;
+    if (sim_world_run(sim, trial, &counts, NULL, false) ||
+        strcmp(sim->failure.oracle, wanted->oracle) != 0 || sim->lines > wanted->lines) {
+        return false;
+    }
+    wanted->lines = sim->lines;
+    return true;
+}
+
+/* One of the knobs, or two, are made simpler, or none. */
+static void simplify(struct tape *trial, struct rk_prng *prng)
+{
+    struct tape_track *track = &trial->tracks[TAPE_KNOB];
+    for (uint64_t times = rk_prng_below(prng, 3); times > 0 && track->count > 0; times--) {
+        uint32_t *value = &track->values[rk_prng_below(prng, track->count)];
+        *value = rk_prng_below(prng, 2) == 0 ? 0 : (uint32_t)rk_prng_below(prng, *value + 1);
+    }
+}
+
+/* Other runs of the same kind, or of a simpler one, that fail alike and sooner. */
+static uint32_t vary(struct wanted *wanted, clock_t until)
+{
+    struct tape trial = {0};
+    struct rk_prng prng;
+    uint32_t runs = 0;
+    rk_prng_seed(&prng, 1);
+    for (; clock() < until; runs++) {
+        struct sim *sim = sim_world();
+        const uint32_t lines = wanted->lines;
+        tape_copy(&trial, &tape);
+        simplify(&trial, &prng);
+        tape_vary(&trial, runs);
+        if (fails_alike(wanted, &trial) && wanted->lines < lines) {
+            tape_copy(&tape, &trial);
+            sim->turns_max = 2 * sim->turns + 1000;
+        }
+    }
+    tape_free(&trial);
+    return runs;
 }
 
 bool sim_run_shrunk(uint64_t seed, FILE *file, const char *path, uint32_t cpu_seconds)
 {
+    struct sim *sim = sim_world();
     struct sim_counts counts = {0};
     struct wanted wanted = {0};
     if (!begin(seed, file)) {
         return false;
     }
-    if (sim_world_run(sim_world(), &tape, &counts, NULL, false)) {
+    if (sim_world_run(sim, &tape, &counts, NULL, false)) {
         (void)printf("seed %" PRIu64 " does not fail\n", seed);
         return true;
     }
     print_failure(seed);
-    (void)snprintf(wanted.oracle, sizeof wanted.oracle, "%s", sim_world()->failure.oracle);
-    const uint32_t before = tape_weight(&tape);
-    sim_world()->turns_max =
-        2 * sim_world()->turns + 1000; /* else a small tape may go on for ever */
-    const uint32_t runs = tape_shrink(&tape, fails_alike, &wanted, cpu_seconds);
-    (void)printf("shrunk from %" PRIu32 " choices to %" PRIu32 " by %" PRIu32 " runs\n", before,
-                 tape_weight(&tape), runs);
+    (void)snprintf(wanted.oracle, sizeof wanted.oracle, "%s", sim->failure.oracle);
+    wanted.lines = sim->lines;
+    const uint32_t before = sim->lines;
+    sim->turns_max = 2 * sim->turns + 1000; /* else a small tape may go on for ever */
+    uint32_t runs = vary(&wanted, clock() + (clock_t)cpu_seconds / 2 * CLOCKS_PER_SEC);
+    runs += tape_shrink(&tape, fails_alike, &wanted, cpu_seconds / 2);
+    (void)printf("shrunk from %" PRIu32 " lines to %" PRIu32 " by %" PRIu32 " runs\n", before,
+                 wanted.lines, runs);
     FILE *saved = path == NULL ? NULL : fopen(path, "w");
     if (saved != NULL) {
         (void)tape_save(&tape, saved);
         (void)fclose(saved);
     }
     tape_replay(&tape);
-    (void)sim_world_run(sim_world(), &tape, &counts, stdout, false);
+    (void)sim_world_run(sim, &tape, &counts, stdout, false);
     (void)fflush(stdout);
-    sim_world()->turns_max = SIM_TURNS_MAX;
+    sim->turns_max = SIM_TURNS_MAX;
     return false;
 }
 

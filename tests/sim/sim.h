@@ -101,9 +101,10 @@ struct sim_knobs {
     uint32_t crash_in_joint;
     uint32_t crash_in_install;
 
-    uint32_t member_mean_us; /* between two acts of the operator; 0: none */
-    uint32_t transfer_share; /* of them, in a million */
-    uint32_t pending_share;  /* of them: although one is under way */
+    uint32_t member_mean_us;  /* between two acts of the operator; 0: none */
+    uint32_t transfer_share;  /* of them, in a million */
+    uint32_t cut_in_transfer; /* in a million: the leader is cut off when it has told its heir */
+    uint32_t pending_share;   /* of them: although one is under way */
 
     uint32_t snapshot_entries; /* compact when so many were applied since; 0: never */
     uint32_t trailing_entries;
@@ -379,6 +380,7 @@ struct sim {
     uint64_t now_us;
     uint64_t steps;
     uint64_t turns; /* events handled */
+    uint32_t lines; /* of the story, whether it is told or not */
     uint64_t trace_hash;
     const struct raft_message *received; /* by the step under way, or NULL */
 
@@ -543,6 +545,7 @@ void sim_burst(struct sim *sim, struct sim_node *node, uint32_t count);
 
 raft_node_id sim_newest_leader(const struct sim *sim); /* 0: none */
 void sim_fault(struct sim *sim);
+void sim_cut_off(struct sim *sim, struct sim_node *node);
 void sim_heal_links(struct sim *sim);
 void sim_operator(struct sim *sim);
 void sim_operator_finish(struct sim *sim, struct sim_node *node);

@@ -17,6 +17,7 @@ static void tell_time(struct sim *sim, raft_node_id node)
 
 void sim_tell(struct sim *sim, const struct sim_node *node, const char *format, ...)
 {
+    sim->lines++;
     if (sim->story == NULL) {
         return;
     }
@@ -106,9 +107,6 @@ void sim_tell_message(struct sim *sim, bool is_sent, const struct raft_message *
 void sim_tell_view(struct sim *sim, const struct sim_node *node, const struct raft_view *before)
 {
     const struct raft_view *view = &node->view;
-    if (sim->story == NULL) {
-        return;
-    }
     if (view->role != before->role || view->hard_state.term != before->hard_state.term ||
         (view->leader != before->leader && view->leader != 0)) {
         sim_tell(sim, node, "is %s of term %" PRIu64 ", leader %" PRIu64,

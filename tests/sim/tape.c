@@ -24,10 +24,10 @@ void tape_free(struct tape *tape)
 
 void tape_record(struct tape *tape, uint64_t seed)
 {
-    tape->is_replay = false;
     for (uint64_t lane = 0; lane < TAPE_LANES; lane++) {
         struct tape_track *track = &tape->tracks[lane];
         rk_prng_seed(&track->prng, seed * 64 + lane); /* lanes do not share numbers */
+        track->is_replay = false;
         track->count = 0;
         track->at = 0;
     }
@@ -35,10 +35,19 @@ void tape_record(struct tape *tape, uint64_t seed)
 
 void tape_replay(struct tape *tape)
 {
-    tape->is_replay = true;
     for (int lane = 0; lane < TAPE_LANES; lane++) {
+        tape->tracks[lane].is_replay = true;
         tape->tracks[lane].at = 0;
     }
+}
+
+void tape_vary(struct tape *tape, uint64_t seed)
+{
+    const struct tape_track knobs = tape->tracks[TAPE_KNOB];
+    tape_record(tape, seed);
+    tape->tracks[TAPE_KNOB] = knobs;
+    tape->tracks[TAPE_KNOB].is_replay = true;
+    tape->tracks[TAPE_KNOB].at = 0;
 }
 
 void tape_trim(struct tape *tape)
@@ -96,8 +105,8 @@ void tape_copy(struct tape *to, const struct tape *from)
         }
         track->count = source->count;
         track->at = source->at;
+        track->is_replay = source->is_replay;
     }
-    to->is_replay = from->is_replay;
 }
 
 /* ---- choices ---- */
@@ -126,13 +135,13 @@ uint32_t tape_draw(struct tape *tape, enum tape_lane lane, uint32_t bound)
 {
     struct tape_track *track = &tape->tracks[lane];
     RK_ASSERT(bound > 0);
-    return tape->is_replay ? replayed(track, bound - 1) : keep(track, fresh(track, bound));
+    return track->is_replay ? replayed(track, bound - 1) : keep(track, fresh(track, bound));
 }
 
 bool tape_chance(struct tape *tape, enum tape_lane lane, uint32_t per_million)
 {
     struct tape_track *track = &tape->tracks[lane];
-    if (tape->is_replay) {
+    if (track->is_replay) {
         return replayed(track, 1) != 0;
     }
     return keep(track, fresh(track, 1000000) < per_million) != 0;
@@ -143,7 +152,7 @@ uint32_t tape_pick(struct tape *tape, enum tape_lane lane, const uint32_t *weigh
     struct tape_track *track = &tape->tracks[lane];
     uint32_t sum = 0;
     RK_ASSERT(count > 0);
-    if (tape->is_replay) {
+    if (track->is_replay) {
         return replayed(track, count - 1);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -182,7 +191,7 @@ uint32_t tape_around(struct tape *tape, enum tape_lane lane, uint32_t mean)
 {
     struct tape_track *track = &tape->tracks[lane];
     RK_ASSERT(mean <= UINT32_MAX / 16);
-    if (tape->is_replay) {
+    if (track->is_replay) {
         return replayed(track, 16 * mean);
     }
     const uint32_t word = (uint32_t)(rk_prng_next(&track->prng) >> 32) | 1U << 10;

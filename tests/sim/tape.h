@@ -33,6 +33,7 @@ enum tape_lane {
 };
 
 struct tape_track {
+    bool is_replay;
     struct rk_prng prng;
     uint32_t *values;
     uint32_t count;    /* recorded, or to be replayed */
@@ -41,7 +42,6 @@ struct tape_track {
 };
 
 struct tape {
-    bool is_replay;
     struct tape_track tracks[TAPE_LANES];
 };
 
@@ -53,6 +53,10 @@ void tape_record(struct tape *tape, uint64_t seed);
 
 /* Begins a run that makes the choices that are on the tape. */
 void tape_replay(struct tape *tape);
+
+/* Begins a run of the same kind: it makes the choices of TAPE_KNOB that are on the tape, and all
+ * others by `seed`. */
+void tape_vary(struct tape *tape, uint64_t seed);
 
 /* What the latest run did not read goes, zeros at the ends of lanes too. */
 void tape_trim(struct tape *tape);

@@ -43,6 +43,19 @@ START_TEST(numbers_of_a_seed_never_change)
 }
 END_TEST
 
+START_TEST(a_varied_run_keeps_its_knobs)
+{
+    struct tape tape = {0};
+    tape_record(&tape, 7);
+    const uint32_t knob = tape_draw(&tape, TAPE_KNOB, 1U << 30);
+    const uint32_t fault = tape_draw(&tape, TAPE_FAULT, 1U << 30);
+    tape_vary(&tape, 8);
+    ck_assert_uint_eq(tape_draw(&tape, TAPE_KNOB, 1U << 30), knob);
+    ck_assert_uint_ne(tape_draw(&tape, TAPE_FAULT, 1U << 30), fault);
+    tape_free(&tape);
+}
+END_TEST
+
 START_TEST(behind_the_end_all_is_zero)
 {
     struct tape tape = {0};
@@ -156,6 +169,7 @@ int main(void)
     TCase *cases = tcase_create("tape");
     tcase_add_test(cases, replay_gives_what_was_recorded);
     tcase_add_test(cases, numbers_of_a_seed_never_change);
+    tcase_add_test(cases, a_varied_run_keeps_its_knobs);
     tcase_add_test(cases, behind_the_end_all_is_zero);
     tcase_add_test(cases, log_between_stays_in_its_range);
     tcase_add_test(cases, around_has_its_mean);
