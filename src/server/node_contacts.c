@@ -48,22 +48,6 @@ void node_add_contact(struct node *node, raft_node_id id, const char *address)
     memcpy(peer->address, address, strlen(address) + 1);
 }
 
-/* The leader that told of itself stays: the member at the address to join may have gone meanwhile. */
-static void keep_contacts(struct node *node)
-{
-    char leader[RK_ADDRESS_SIZE_MAX + 1] = "";
-    const struct peer *known = node_peer(node, NODE_CONTACT_LEADER);
-
-    if (known != NULL) {
-        memcpy(leader, known->address, sizeof(leader));
-    }
-    node->peers_count = 0;
-    node_add_contact(node, NODE_CONTACT_GIVEN, node->options->join);
-    if (leader[0] != '\0') {
-        node_add_contact(node, NODE_CONTACT_LEADER, leader);
-    }
-}
-
 static void keep_members(struct node *node, const struct membership *membership)
 {
     struct peer *peers = rk_heap_zalloc(RAFT_MEMBERS_MAX, sizeof(*peers));
@@ -79,17 +63,35 @@ static void keep_members(struct node *node, const struct membership *membership)
     rk_heap_free(peers);
 }
 
-void node_set_peers(struct node *node)
+/* Whom it hopes to hear from while its log names nobody. The leader that it has heard of stays: who
+ * told of it may have gone meanwhile. */
+static void keep_contacts(struct node *node)
 {
+    char leader[RK_ADDRESS_SIZE_MAX + 1] = "";
+    const struct peer *known = node_peer(node, NODE_CONTACT_LEADER);
     struct membership initial;
 
-    if (node->membership.members_count > 0) {
-        keep_members(node, &node->membership);
-    } else if (node_is_joining(node)) {
-        keep_contacts(node);
+    if (known != NULL) {
+        memcpy(leader, known->address, sizeof(leader));
+    }
+    if (node_is_joining(node)) {
+        node->peers_count = 0;
+        node_add_contact(node, NODE_CONTACT_GIVEN, node->options->join);
     } else {
         node_initial_members(node, &initial);
         keep_members(node, &initial);
+    }
+    if (leader[0] != '\0') {
+        node_add_contact(node, NODE_CONTACT_LEADER, leader);
+    }
+}
+
+void node_set_peers(struct node *node)
+{
+    if (node->membership.members_count > 0) {
+        keep_members(node, &node->membership);
+    } else {
+        keep_contacts(node);
     }
     count_learners(node);
     node->is_view_stale = true;

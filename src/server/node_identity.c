@@ -376,12 +376,13 @@ static bool is_peer_address(const struct node *node, const char *address)
 }
 
 /* Only the leader can write a new member down, and it need not be among those that this node was
- * told of: where to join may be a follower, and initial-cluster may be older than the leader. */
-static void ask_leader_too(struct node *node, const struct wire_identity *identity)
+ * told of: where to join may be a follower, or gone, and initial-cluster may be older than the
+ * leader. */
+static void ask_leader_too(struct node *node, const char *leader_address)
 {
-    if (node->membership.members_count == 0 && identity->leader_address[0] != '\0' &&
-        !is_peer_address(node, identity->leader_address)) {
-        node_add_contact(node, NODE_CONTACT_LEADER, identity->leader_address);
+    if (node->membership.members_count == 0 && leader_address[0] != '\0' &&
+        !is_peer_address(node, leader_address)) {
+        node_add_contact(node, NODE_CONTACT_LEADER, leader_address);
     }
 }
 
@@ -390,7 +391,7 @@ static void wait_to_be_added(struct node *node, struct cluster_id cluster,
 {
     char text[CLUSTER_ID_TEXT_SIZE];
 
-    ask_leader_too(node, identity);
+    ask_leader_too(node, identity->leader_address);
     if (node->standing == STANDING_REFUSED) {
         return;
     }
@@ -452,7 +453,7 @@ static void cluster_seen(struct node *node, const struct wire_identity *identity
                           "lost: replace the member, or bring the directory back");
         return;
     }
-    ask_leader_too(node, identity);
+    ask_leader_too(node, identity->leader_address);
     take_id(node, identity->asked_id);
     /* Also with a first entry of its own that never was committed: theirs takes its place. */
     if (node->standing == STANDING_ASKING || node->standing == STANDING_REFUSED ||
@@ -591,6 +592,9 @@ void node_identity_received(struct node *node, struct http_exchange *exchange, s
     wire_encode_identity(&answer, &encoded);
     node_answer_buf(node, exchange, &encoded);
     write_down_new(node, &asker);
+    if (asker.leader != 0 && asker.leader == asker.envelope.from) {
+        ask_leader_too(node, asker.peer_address); /* it asks those that it waits for */
+    }
 }
 
 static bool knows_initial_cluster(const struct node *node)

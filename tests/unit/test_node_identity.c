@@ -261,6 +261,35 @@ START_TEST(joining_node_goes_on_asking_the_leader_under_its_new_id)
 }
 END_TEST
 
+/* The member at the address to join is gone; the leader asks those that it waits for. */
+START_TEST(joining_node_asks_the_leader_that_asks_it)
+{
+    struct http_exchange exchange;
+    struct rk_buf body;
+    const struct wire_identity leader = {
+        .envelope = {.cluster_high = 0xc1,
+                     .from = 9,
+                     .from_incarnation = 0xabc9,
+                     .protocol = RK_PROTOCOL_VERSION,
+                     .election_timeout_ms = 400},
+        .node_name = "n9",
+        .peer_address = "127.0.0.1:8309",
+        .term = 4,
+        .leader = 9,
+    };
+
+    (void)snprintf(fixture.options.join, sizeof(fixture.options.join), "127.0.0.1:8302");
+    start_again_in_term(0);
+    rk_buf_init(&body, 8192);
+    wire_encode_identity(&leader, &body);
+    fixture_request(&exchange, "/raft/identity", &body);
+    fixture_exchange_done(&exchange);
+    rk_buf_done(&body);
+    node_identity_turn(fixture.node);
+    ck_assert_ptr_nonnull(post_to_address("127.0.0.1:8309"));
+}
+END_TEST
+
 START_TEST(uncommitted_cluster_id_is_not_said_aloud)
 {
     lead_without_commit();
@@ -418,6 +447,7 @@ int main(void)
     tcase_add_test(tcase, joining_node_does_not_care_who_is_left_of_initial_cluster);
     tcase_add_test(tcase, replaced_node_with_a_term_and_no_log_takes_its_new_id);
     tcase_add_test(tcase, joining_node_goes_on_asking_the_leader_under_its_new_id);
+    tcase_add_test(tcase, joining_node_asks_the_leader_that_asks_it);
     tcase_add_test(tcase, uncommitted_cluster_id_is_not_said_aloud);
     tcase_add_test(tcase, uncommitted_first_entry_gives_way_to_the_cluster_of_the_others);
     tcase_add_test(tcase, truncated_claim_is_made_again);
