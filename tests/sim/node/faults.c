@@ -226,6 +226,10 @@ static void wipe(struct world *world, struct host *host)
     if (!world->knobs.has_members || !may_lose(world, host)) {
         return;
     }
+    const struct host *leader = host_leader(world);
+    if (host->options.join[0] != '\0' && leader != host) { /* the one of then may be gone */
+        memcpy(host->options.join, leader->options.peer_advertise, sizeof(host->options.join));
+    }
     world->counts->wipes++;
     host_crash(host, "its disk is lost");
     host_wipe(host);

@@ -106,6 +106,8 @@ void host_init(struct world *world, uint32_t number)
         .max_value_size = RK_VALUE_SIZE_MAX,
         .max_request_size = RK_REQUEST_SIZE_MAX,
         .http_threads = 1,
+        .lease_reads = world->knobs.has_leases,
+        .lease_drift_percent = 1,
     };
     (void)snprintf(options->datacenter, sizeof(options->datacenter), "dc1");
     set_names(options, number);

@@ -113,6 +113,7 @@ static void draw_cluster(struct world *world)
     knobs->max_inflight = log_knob(world, 1, 64);
     knobs->max_pending = log_knob(world, 4, 8192);
     knobs->has_sqlite = tape_draw(&world->tape, TAPE_KNOB, 20) == 19;
+    knobs->has_leases = tape_draw(&world->tape, TAPE_KNOB, 3) == 2;
     knobs->has_water = knobs->has_sqlite || tape_draw(&world->tape, TAPE_KNOB, 5) == 4;
 }
 
@@ -170,11 +171,11 @@ static void draw_knobs(struct world *world)
     draw_places(world);
     draw_faults(world);
     const struct knobs *knobs = &world->knobs;
-    world_tell(world, NULL,
-               "%u voters, %u spares, %u clients, %u ms, delay %u us, disk %u us%s%s%s",
-               knobs->voters, knobs->spares, knobs->clients, knobs->duration_ms, knobs->delay_us,
-               knobs->disk_us, knobs->has_sqlite ? ", sqlite" : "",
-               knobs->has_water ? ", high-water" : "", knobs->has_members ? ", members" : "");
+    world_tell(
+        world, NULL, "%u voters, %u spares, %u clients, %u ms, delay %u us, disk %u us%s%s%s%s",
+        knobs->voters, knobs->spares, knobs->clients, knobs->duration_ms, knobs->delay_us,
+        knobs->disk_us, knobs->has_sqlite ? ", sqlite" : "", knobs->has_water ? ", high-water" : "",
+        knobs->has_members ? ", members" : "", knobs->has_leases ? ", leases" : "");
 }
 
 /* -- its world -- */
@@ -411,15 +412,23 @@ static bool is_formation_stuck(struct world *world)
     return world->committed_last == 0 && has_new && has_old;
 }
 
-/* A host whose log was cut short needs the others, and they it. */
+/* One whose log was cut short, or who is not written down yet, has no vote to give: the others are
+ * needed then. */
+static bool has_vote(const struct host *host)
+{
+    return !host->is_cut_short && host->durable.last > 0 &&
+           (!host->is_running || host->node->standing == STANDING_MEMBER);
+}
+
 static void thaw(struct world *world)
 {
+    bool are_enough = true;
+
     for (uint32_t i = 0; i < world->hosts_count; i++) {
-        if (world->hosts[i].is_cut_short) {
-            for (uint32_t j = 0; j < world->hosts_count; j++) {
-                world->hosts[j].is_frozen = false;
-            }
-        }
+        are_enough = are_enough && (world->hosts[i].is_frozen || has_vote(&world->hosts[i]));
+    }
+    for (uint32_t i = 0; i < world->hosts_count; i++) {
+        world->hosts[i].is_frozen = world->hosts[i].is_frozen && are_enough;
     }
 }
 

@@ -219,6 +219,7 @@ struct knobs {
     bool has_water;
     bool has_sqlite;
     bool has_members;
+    bool has_leases;
     /* Per million: of each request or answer, */
     uint32_t loss;
     uint32_t late;
