@@ -43,12 +43,13 @@ void raft_transfer_advance(struct raft *raft)
     if (raft->transfer_peer == 0) {
         return;
     }
-    const struct progress *progress = raft_peer(raft, raft->transfer_peer);
-    if (progress == NULL || raft->now_ms >= raft->transfer_deadline_ms) {
+    if (raft->now_ms >= raft->transfer_deadline_ms) {
         raft->transfer_peer = 0;
         return;
     }
-    if (!raft->is_transfer_sent && progress->match_index == raft->trail.last_index) {
+    /* No configuration is taken meanwhile, so the peer is a voter still. */
+    const raft_index match = raft_voter(raft, raft->transfer_peer)->match_index;
+    if (!raft->is_transfer_sent && match == raft->trail.last_index) {
         raft_lease_give_up(raft);
         (void)raft_send(raft, RAFT_TIMEOUT_NOW, raft->transfer_peer);
         raft->is_transfer_sent = true;
