@@ -32,8 +32,10 @@ enum {
     REGISTERS = 5,
     REGISTERS_STRIDE = 8,
     GENERATION_WRITES = 120,
-    PACE_US_MAX = 30000,  /* between two operations of one client: 0 to this */
-    HOME_PER_MILLE = 500, /* how often a client stays with its node */
+    PACE_US_MAX = 30000,        /* between two operations of one client: 0 to this */
+    CONSISTENT_PER_MILLE = 200, /* reads that ask not to be served under a lease */
+    HOME_PER_MILLE = 500,       /* how often a client stays with its node */
+    READERS_EVERY = 3,
     CLIENT_STRIDE = 1000000,
     ONCE_BASE = 1000000000,
 };
@@ -226,7 +228,12 @@ static void do_read(struct client *client, uint32_t number, bool is_stale)
     struct history_operation operation = {.kind = HISTORY_GET,
                                           .key = register_key(client, number, false)};
 
-    ask(client, &operation, "GET", is_stale ? "?raw&stale" : "?raw", NULL);
+    const bool is_consistent = rk_prng_chance(&client->prng, CONSISTENT_PER_MILLE);
+    ask(client, &operation, "GET",
+        is_stale        ? "?raw&stale"
+        : is_consistent ? "?raw&consistent"
+                        : "?raw",
+        NULL);
     operation.outcome = HISTORY_UNKNOWN;
     if (answer->code == 200 || (answer->code == 404 && answer->index != 0)) {
         operation.outcome = HISTORY_OK;
@@ -240,11 +247,23 @@ static void do_read(struct client *client, uint32_t number, bool is_stale)
     record(run, is_apart ? run->stale_file : run->file, &operation);
 }
 
+/* Some clients only read: a write that a leader without followers holds up would keep all others
+ * from seeing what that leader says now. */
+static bool only_reads(const struct client *client)
+{
+    return client->number % READERS_EVERY == 0;
+}
+
 static void operate(struct client *client)
 {
     const uint32_t number = (uint32_t)rk_prng_below(&client->prng, REGISTERS);
     struct history_operation operation = {.kind = HISTORY_PUT};
     uint32_t drawn = (uint32_t)rk_prng_below(&client->prng, 1000);
+
+    if (only_reads(client)) {
+        do_read(client, number, drawn < DO_STALE);
+        return;
+    }
 
     if (drawn < DO_PUT + DO_DELETE) {
         operation.kind = drawn < DO_PUT ? HISTORY_PUT : HISTORY_DELETE;

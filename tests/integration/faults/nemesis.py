@@ -4,6 +4,7 @@ A fault is a dictionary (kind, at, lasts and what the kind needs), so that it pr
 `at` and `lasts` are seconds. Whom it meets is "leader", found when it begins, or a number that
 picks one of the nodes that run then.
 """
+import collections
 import json
 import threading
 
@@ -22,6 +23,7 @@ class Stage:
         self.retired = set()  # places whose node left the cluster
         self.voters = len(world.running())
         self.said = []
+        self.happened = collections.Counter()  # that a run without them would prove little shows
 
     def note(self, text):
         self.said.append(text)
@@ -50,6 +52,7 @@ class Stage:
             for place in places:
                 if not place.runs() and place not in self.retired:
                     place.start()
+                    self.happened["restarts"] += 1
 
 
 def others_of(stage, place):
@@ -213,6 +216,26 @@ def play_jump(stage, fault):
     place.shim.steady(fault["ahead_ms"] * 1000, 0)
 
 
+def play_skew(stage, fault):
+    """The leader is cut off, and meanwhile the others' clocks run ahead, in steps too small to look
+    like a pause: they elect another while the old one's lease, by its own clock, goes on."""
+    for _ in range(fault["count"]):
+        leader = stage.pick("leader")
+        others = others_of(stage, leader)
+        pairs = [(leader, other) for other in others] + [(other, leader) for other in others]
+        for sender, receiver in pairs:
+            sender.mute(receiver)
+        for _ in range(6):
+            for other in others:
+                other.shim.steady(fault["ahead_ms"] * 1000, 0)
+            stage.wait(0.01)
+        stage.wait(0.4)
+        for sender, receiver in pairs:
+            sender.unmute(receiver)
+        if not stage.wait(0.5):
+            return
+
+
 def play_drift(stage, fault):
     for place, rate in zip(stage.world.places, fault["rates"]):
         place.shim.steady(0, rate)
@@ -239,6 +262,7 @@ def operate(stage, what, method, path, body=None):
                    (what, place.name, status, text[:120].decode(errors="replace")))
         if status and status != 500:
             break
+    stage.happened["operators: done" if status == 200 else "operators: not done"] += 1
     return status
 
 
@@ -323,7 +347,7 @@ def play_wipe(stage, fault):
 
 PLAYS = {name[5:]: play for name, play in list(globals().items()) if name.startswith("play_")}
 MEMBERSHIP = ["grow", "shrink", "replace", "wipe"]
-CLOCKS = ["jump"]  # those that a lease may not survive
+CLOCKS = ["jump", "skew"]  # those that a lease may not survive
 
 
 def who(chance):
@@ -346,6 +370,9 @@ def draw(chance, kind, voters, is_lease):
         fault["jumps"] = [chance.choice([-3600, -60, -1, 1, 60, 3600]) for _ in range(4)]
     elif kind == "jump":
         fault["ahead_ms"] = chance.choice([50, 200, 500, 2000, 60000])
+    elif kind == "skew":
+        fault["count"] = 4
+        fault["ahead_ms"] = 150
     elif kind == "drift":
         # As much as lease-drift allows, 1 %, or more where no lease relies on it.
         most = 4000 if is_lease else 50000
@@ -367,7 +394,7 @@ def plan(chance, voters, is_lease, has_shim, only):
     if is_lease:
         kinds = [kind for kind in kinds if kind not in CLOCKS]
     if not has_shim:
-        kinds = [kind for kind in kinds if kind not in ("wall", "jump", "drift", "disk")]
+        kinds = [kind for kind in kinds if kind not in ("wall", "jump", "skew", "drift", "disk")]
     drawn = chance.sample(kinds, chance.randrange(1, 5))
     if chance.random() < 0.4:
         drawn[0] = chance.choice(MEMBERSHIP)

@@ -3,7 +3,8 @@
     round.py SEED DIRECTORY OPTIONS
 
 OPTIONS is JSON: program, load, judge, shim (paths; shim may be null), kinds (of faults, none: any),
-is_slow, stale_as_linearizable.
+is_slow, and control: null, or what is done wrong on purpose. "stale": stale reads go into the history;
+"lease": clocks go as no lease survives.
 The seed decides the cluster, the faults and the clients. Prints one line of JSON about the round;
 "failure" is in it if something that must hold did not.
 """
@@ -18,7 +19,7 @@ import traceback
 import nemesis
 from world import Failure, World, ip, now, wait_for
 
-CLIENTS = 10
+CLIENTS = 12
 REPORTS = (b"assertion failed", b"Sanitizer:", b"runtime error:", b"double free",
            b"corrupted size")
 
@@ -31,13 +32,14 @@ def draw_round(seed, options):
     election = chance.choice([200, 300, 400])
     flags = ["--election-timeout", "%dms" % election, "--heartbeat-interval", "%dms" % (election // 8),
              "--max-inflight", chance.choice(["1", "4", "64"]), "--http-threads", "1"]
-    is_lease = chance.random() < 0.3 and has_choice(said, "default-read")
+    is_lease = chance.random() < 0.3 or options["control"] == "lease"
     if is_lease:
         flags += ["--default-read", "lease"]
     if chance.random() < 0.5 and has_choice(said, "snapshot-entries"):
         flags += ["--snapshot-entries", chance.choice(["100", "400"]),
                   "--trailing-entries", chance.choice(["10", "100"])]
-    faults = nemesis.plan(chance, voters, is_lease, options["shim"] is not None, options["kinds"])
+    faults = nemesis.plan(chance, voters, is_lease, options["shim"] is not None,
+                          ["skew"] if options["control"] == "lease" else options["kinds"])
     return {"seed": seed, "voters": voters, "flags": flags, "is_lease": is_lease,
             "faults": faults}
 
@@ -89,7 +91,7 @@ class Round:
         command = [self.options["load"], "--nodes", nodes, "--clients", str(CLIENTS),
                    "--seconds", "%d" % round(nemesis.ROUND_SECONDS), "--seed",
                    str(self.drawn["seed"]), "--out", self.history, "--stale-out", self.stale]
-        if self.options["stale_as_linearizable"]:
+        if self.options["control"] == "stale":
             command.append("--stale-as-linearizable")
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -112,6 +114,7 @@ class Round:
         self.drawn["write_ms"] = round((now() - began) * 1000)
         wait_for(15 * self.slow, "the members settled", self.members_settle)
         wait_for(10 * self.slow, "every member ready", self.all_ready)
+        self.drawn["happened"] = dict(self.stage.happened, elections=self.elections())
         self.read_all()
         wait_for(10 * self.slow, "all members at the same index, with the same bytes", self.is_level)
         self.world.died()
@@ -123,6 +126,11 @@ class Round:
             if status == 200 and text == b"true":
                 return True
         return False
+
+    def elections(self):
+        """At least as many were won or lost: each took a term."""
+        statuses = [place.json("/v1/status/node") for place in self.world.running()]
+        return max((status["term"] for status in statuses if status), default=0)
 
     def members_settle(self):
         """Makes the processes what the cluster says: True when there is nothing left to do."""

@@ -3,8 +3,8 @@
 
 From the environment: RK_BUILD, the build directory; ROUNDS; SEED, the first round's, the others
 count on from it (none: drawn and printed); JOBS; KINDS, faults that every round has instead of those
-that its seed draws; RAFTKVD, another node program. First comes the
-control: rounds whose stale reads are passed off as linearizable, until the judge objects. A round
+that its seed draws; RAFTKVD, another node program. First come the
+controls: rounds in which something is wrong on purpose, until the judge objects. A round
 that fails keeps its directory: plan (the faults), history, verdict, operators (what they were
 answered), the nodes' logs and data. SEED=N ROUNDS=1 plays the same faults again.
 
@@ -24,6 +24,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROUND_SECONDS_MAX = 150
 CONTROL_ROUNDS_MAX = 5
+CONTROLS = {"stale": "stale reads that pass for linearizable ones",
+            "lease": "reads under leases that the clocks have broken"}
 # A world of its own for every round: nothing is seen outside, and all of it goes with its process,
 # which goes with this one.
 WORLD = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
@@ -69,12 +71,12 @@ class Runner:
         self.kinds = collections.Counter()
         self.failed = []
 
-    def play(self, seed, is_control):
+    def play(self, seed, control):
         """What the round says of itself."""
-        directory = os.path.abspath("rounds/%s%d" % ("control-" if is_control else "", seed))
+        directory = os.path.abspath("rounds/%s%d" % (control or "", seed))
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
-        options = dict(self.options, stale_as_linearizable=is_control)
+        options = dict(self.options, control=control)
         command = WORLD + ["sh", "-c", BEGIN, "sh", sys.executable, "-B",
                            os.path.join(HERE, "round.py"), str(seed), directory,
                            json.dumps(options)]
@@ -95,7 +97,7 @@ class Runner:
             result = json.loads(said.splitlines()[-1])
         except (IndexError, ValueError):
             result = {"seed": seed, "failure": "the round does not end, or broke: " + said[-1000:]}
-        if "failure" not in result or is_control or self.is_over:
+        if "failure" not in result or control or self.is_over:
             shutil.rmtree(directory, ignore_errors=True)
         return result
 
@@ -105,33 +107,41 @@ class Runner:
             for process in self.playing:
                 process.kill()
 
-    def control(self, seed):
-        """True: the judge saw that stale reads are not linearizable."""
+    def control(self, seed, control):
+        """True: the judge found what is wrong on purpose."""
         for number in range(CONTROL_ROUNDS_MAX):
-            result = self.play(seed + number, True)
+            result = self.play(seed + number, control)
             if result and "verdict=violation" in result.get("failure", ""):
-                print("control: stale reads are told from linearizable ones")
+                print("control: found out: " + CONTROLS[control])
                 return True
-        print("FAILED: control: stale reads pass for linearizable ones")
+        print("FAILED: control: not found out: " + CONTROLS[control])
         return False
+
+    def controls(self, seed):
+        """How many controls failed."""
+        names = [name for name in CONTROLS if name != "lease" or self.options["shim"]]
+        return sum(not self.control(seed, name) for name in names)
 
     def report(self, result):
         counts = result.get("counts", {})
         kinds = [fault["kind"] for fault in result.get("faults", [])]
         failure = result.get("failure")
         print("%s %d: %d nodes%s%s, %s: %d done, %d refused, %d unknown, %d stale, write after %s ms,"
-              " %.1f s" % ("FAIL" if failure else "ok", result["seed"], result.get("voters", 0),
+              " term %d, %.1f s" % ("FAIL" if failure else "ok", result["seed"], result.get("voters", 0),
                            ", lease" if result.get("is_lease") else "",
                            ", snapshots" if "--snapshot-entries" in result.get("flags", []) else "",
                            "+".join(kinds), counts.get("ok", 0), counts.get("not_done", 0),
                            counts.get("unknown", 0), counts.get("stale", 0),
-                           result.get("write_ms", "-"), result.get("seconds", 0)))
+                           result.get("write_ms", "-"),
+                           result.get("happened", {}).get("elections", 0),
+                           result.get("seconds", 0)))
         if failure:
             print("  %s\n  kept: %s\n  again: make check-faults ROUNDS=1 SEED=%d" %
                   (failure.strip().replace("\n", "\n  "),
                    os.path.abspath("rounds/%d" % result["seed"]), result["seed"]))
             self.failed.append(result["seed"])
         self.totals.update(counts)
+        self.totals.update(result.get("happened", {}))
         self.totals["rounds of %d nodes" % result.get("voters", 0)] += 1
         self.totals["under leases"] += bool(result.get("is_lease"))
         self.totals["with snapshots"] += "--snapshot-entries" in result.get("flags", [])
@@ -148,7 +158,7 @@ class Runner:
                     seed = next(seeds, None)
                 if seed is None or self.is_over:
                     return
-                result = self.play(seed, False)
+                result = self.play(seed, None)
                 with self.lock:
                     if result and not self.is_over:
                         self.report(result)
@@ -183,12 +193,13 @@ def main():
     first = int(setting("SEED", random.SystemRandom().randrange(1, 10**9)))
     began = time.monotonic()
     print("seeds %d to %d" % (first, first + rounds - 1))
-    sees = bool(os.environ.get("SEED")) and rounds == 1 or runner.control(first)
+    is_replay = bool(os.environ.get("SEED")) and rounds == 1
+    failed = 0 if is_replay else runner.controls(first)
     runner.run(first, rounds, int(setting("JOBS", "2")))
     runner.summary()
     print("%d s" % (time.monotonic() - began))
     played = sum(n for name, n in runner.totals.items() if name.startswith("rounds of"))
-    failed = len(runner.failed) + (not sees) + (played < rounds)
+    failed += len(runner.failed) + (played < rounds)
     return finish("FAIL" if failed else "PASS", played - len(runner.failed), failed, 0)
 
 
