@@ -118,6 +118,14 @@ static void star(struct sim *sim, raft_node_id middle)
     }
 }
 
+static void cut_pair(struct sim *sim, raft_node_id id)
+{
+    const raft_node_id other = any_node(sim)->id;
+    if (other != id) {
+        cut(sim, id, other, true);
+    }
+}
+
 enum cut_mode {
     CUT_ONE,
     CUT_AND_ONE, /* the target and one other: a leader keeps a follower */
@@ -128,12 +136,13 @@ enum cut_mode {
     CUT_DEAF,
     CUT_MUTE,
     CUT_CLIENTS,
+    CUT_PAIR, /* the target and one other lose each other; the rest hears both */
     CUT_MODES,
 };
 
 static void partition(struct sim *sim, struct sim_node *node)
 {
-    static const uint32_t weights[CUT_MODES] = {4, 4, 3, 1, 1, 1, 2, 2, 1};
+    static const uint32_t weights[CUT_MODES] = {4, 4, 3, 1, 1, 1, 2, 2, 1, 5};
     const enum cut_mode mode = (enum cut_mode)tape_pick(sim->tape, TAPE_FAULT, weights, CUT_MODES);
     const raft_node_id id = node->id;
     sim->counts->partitions++;
@@ -160,8 +169,11 @@ static void partition(struct sim *sim, struct sim_node *node)
         one_way(sim, id, mode == CUT_DEAF);
         break;
     case CUT_CLIENTS:
-    case CUT_MODES:
         cut(sim, id, 0, true);
+        break;
+    case CUT_PAIR:
+    case CUT_MODES:
+        cut_pair(sim, id);
         break;
     }
     sim_event_add(sim, sim->now_us + duration_us(sim), EVENT_HEAL, 0, 0, 0);
@@ -273,6 +285,38 @@ static void cut_and_burst(struct sim *sim, struct sim_node *node)
     sim_event_add(sim, sim->now_us + duration_us(sim), EVENT_HEAL, 0, 0, 0);
 }
 
+/* A follower loses the leader, which has nothing to write, so that the follower is not behind. When
+ * it is about to stand, everybody else but the leader comes back from a crash: what they told the
+ * leader, they must not have forgotten (pitfall 105). */
+static void lose_leader(struct sim *sim, struct sim_node *node)
+{
+    const raft_node_id leader = sim_newest_leader(sim);
+    const uint64_t timeout_us = 1000 * (uint64_t)sim->knobs.election_timeout_ms;
+    if (leader == 0 || node->id == leader || !sim_node_runs(sim, node)) {
+        return;
+    }
+    cut(sim, leader, node->id, true);
+    cut(sim, leader, 0, true);
+    const uint64_t stands_us = sim_clock_world_us(sim, node, node->deadline_ms);
+    const uint64_t early_us =
+        tape_around(sim->tape, TAPE_FAULT, 50 * sim->knobs.election_timeout_ms);
+    sim_event_add(sim, stands_us > early_us ? stands_us - early_us : sim->now_us, EVENT_FORGET,
+                  node->id, 0, 0);
+    sim_event_add(sim, sim->now_us + 3 * timeout_us, EVENT_HEAL, 0, 0, 0);
+}
+
+void sim_forget(struct sim *sim, struct sim_node *candidate)
+{
+    const raft_node_id leader = sim_newest_leader(sim);
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        if (node != candidate && node->id != leader && node->is_up) {
+            sim_node_crash(sim, node);
+            sim_event_add(sim, sim->now_us, EVENT_START, node->id, 0, node->life);
+        }
+    }
+}
+
 void sim_fault(struct sim *sim)
 {
     const enum sim_fault fault =
@@ -315,6 +359,9 @@ void sim_fault(struct sim *sim)
         break;
     case FAULT_STEP_CLOCK:
         step_clock(sim, node);
+        break;
+    case FAULT_FORGET:
+        lose_leader(sim, any_node(sim));
         break;
     case FAULT_NONE:
     case FAULT_KINDS:

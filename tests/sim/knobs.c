@@ -70,7 +70,7 @@ static void draw_faults(struct sim_knobs *knobs, struct tape *tape)
         [FAULT_HEAL] = 3,        [FAULT_CLOG] = 2,      [FAULT_PAUSE] = 3,
         [FAULT_SUSPEND] = 1,     [FAULT_STALL] = 2,     [FAULT_BURST] = 2,
         [FAULT_UNREACHABLE] = 2, [FAULT_ROT] = 2,       [FAULT_CUT_LEADER_AND_BURST] = 2,
-        [FAULT_STEP_CLOCK] = 1,
+        [FAULT_STEP_CLOCK] = 1,  [FAULT_FORGET] = 3,
     };
     const uint32_t timeout_us = 1000 * knobs->election_timeout_ms;
     knobs->fault_mean_us = rate(tape, timeout_us / 2, 30 * timeout_us);
@@ -97,7 +97,9 @@ static void draw_clients(struct sim_knobs *knobs, struct tape *tape)
     const uint32_t timeout_us = 1000 * knobs->election_timeout_ms;
     knobs->clients = 1 + tape_draw(tape, TAPE_KNOB, SIM_CLIENTS_MAX);
     knobs->keys = 1 + tape_draw(tape, TAPE_KNOB, SIM_KEYS_MAX);
-    knobs->think_mean_us = log_between(tape, 1000, timeout_us / 4);
+    /* Now and then there is so little to do that a follower that hears nothing is not behind. */
+    const bool is_quiet = tape_chance(tape, TAPE_KNOB, 200000);
+    knobs->think_mean_us = log_between(tape, 1000, is_quiet ? 16 * timeout_us : timeout_us / 4);
     knobs->timeout_us = log_between(tape, timeout_us / 4, 10 * timeout_us);
     knobs->client_delay_us = log_between(tape, 50, timeout_us / 100 + 50);
     for (uint32_t i = 0; i < OP_KINDS; i++) {

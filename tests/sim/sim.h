@@ -61,6 +61,7 @@ enum sim_fault {
     FAULT_UNREACHABLE,
     FAULT_ROT,
     FAULT_STEP_CLOCK,
+    FAULT_FORGET,
     FAULT_KINDS,
 };
 
@@ -306,6 +307,7 @@ enum sim_event_kind {
     EVENT_THINK,   /* ref: client */
     EVENT_FAULT,
     EVENT_HEAL,
+    EVENT_FORGET, /* node: is about to stand; all that could hold it to a promise start anew */
     EVENT_OPERATOR,
     EVENT_FINISH,  /* node: leaves a joint configuration */
     EVENT_COMPACT, /* node, ref: a snapshot up to there is durable */
@@ -545,6 +547,7 @@ void sim_burst(struct sim *sim, struct sim_node *node, uint32_t count);
 
 raft_node_id sim_newest_leader(const struct sim *sim); /* 0: none */
 void sim_fault(struct sim *sim);
+void sim_forget(struct sim *sim, struct sim_node *candidate);
 void sim_cut_off(struct sim *sim, struct sim_node *node);
 void sim_heal_links(struct sim *sim);
 void sim_operator(struct sim *sim);

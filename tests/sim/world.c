@@ -146,6 +146,8 @@ static void handle_world_event(struct sim *sim, const struct sim_event *event)
         next_fault(sim);
     } else if (event->kind == EVENT_HEAL) {
         sim_heal_links(sim);
+    } else if (event->kind == EVENT_FORGET) {
+        sim_forget(sim, sim_node(sim, event->node));
     } else {
         sim_operator(sim);
         next_act(sim);
@@ -230,6 +232,7 @@ static void handle(struct sim *sim, const struct sim_event *event)
     case EVENT_ARRIVAL:
     case EVENT_FAULT:
     case EVENT_HEAL:
+    case EVENT_FORGET:
     case EVENT_OPERATOR:
         handle_world_event(sim, event);
         break;
