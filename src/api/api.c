@@ -9,6 +9,7 @@
 #include "api/router.h"
 #include "base/assert.h"
 #include "base/heap.h"
+#include "statemachine/command.h"
 
 /* Member by member: zeroing the parameters would cost more than parsing most queries. */
 static void call_init(struct api_call *call, const struct api_options *options,
@@ -25,6 +26,7 @@ static void call_init(struct api_call *call, const struct api_options *options,
     call->wait_us = 0;
     call->parameters_count = 0;
     call->admin = NULL;
+    call->token = NULL;
     call->events = NULL;
     rk_buf_init(&call->frame, RK_FRAME_SIZE_MAX);
     rk_buf_init(&call->key, RK_TARGET_SIZE_MAX);
@@ -77,6 +79,31 @@ static enum api_action other_method(const struct api_call *call, const struct ap
     return API_RESPOND;
 }
 
+/* What cannot be done once only is refused: who sends a token relies on it. */
+static bool token_check(struct api_call *call, struct http_response *response)
+{
+    const char *token = http_request_header(call->request, "Idempotency-Key");
+
+    if (token == NULL || call->request->method == HTTP_GET) {
+        return true;
+    }
+    if (call->route->finish_write == NULL) {
+        answer_text(response, 400, "Idempotency-Key is not supported here");
+        return false;
+    }
+    size_t size = 0;
+    while (token[size] > 0x20 && token[size] < 0x7f && size <= SM_TOKEN_SIZE_MAX) {
+        size++;
+    }
+    if (size == 0 || size > SM_TOKEN_SIZE_MAX || token[size] != '\0') {
+        answer_text(response, 400,
+                    "Idempotency-Key must be 1 to 128 printable characters without blanks");
+        return false;
+    }
+    call->token = token;
+    return true;
+}
+
 static enum api_action begin(struct api_call *call, const struct node_view *node,
                              struct http_response *response)
 {
@@ -103,8 +130,10 @@ static enum api_action begin(struct api_call *call, const struct node_view *node
     if (fault == REQUEST_OK) {
         fault = request_parse_query(call, target.query);
     }
-    return fault == REQUEST_OK ? route->begin(call, node, response)
-                               : answer_fault(call, fault, response);
+    if (fault != REQUEST_OK) {
+        return answer_fault(call, fault, response);
+    }
+    return token_check(call, response) ? route->begin(call, node, response) : API_RESPOND;
 }
 
 enum api_action api_begin(struct api_call *call, const struct api_options *options,
@@ -132,6 +161,21 @@ static void fail(const struct api_call *call, enum rk_status status, const char 
     answer_seal(call->request->method, response);
 }
 
+/* True: it is answered. */
+static bool token_fault(const struct sm_result *result, struct http_response *response)
+{
+    if (result->reason == SM_TOKEN_REUSED) {
+        answer_text(response, 422, "Idempotency-Key was used for another request");
+        return true;
+    }
+    if (result->reason == SM_TOO_MANY_TOKENS) {
+        answer_text(response, 429, "Too many Idempotency-Keys are remembered");
+        http_response_header_static(response, "Retry-After", "1");
+        return true;
+    }
+    return false;
+}
+
 void api_finish_write(struct api_call *call, enum rk_status status, const struct sm_result *result,
                       const struct node_view *node, struct http_response *response)
 {
@@ -142,7 +186,9 @@ void api_finish_write(struct api_call *call, enum rk_status status, const struct
         fail(call, status, error_write_text(status), response);
         return;
     }
-    call->route->finish_write(call, result, response);
+    if (!token_fault(result, response)) {
+        call->route->finish_write(call, result, response);
+    }
     answer_seal(call->request->method, response);
 }
 

@@ -39,6 +39,7 @@ struct api_options { /* limits and settings that answers depend on; see etc/raft
     uint32_t value_size_max;
     uint32_t session_ttl_min_ms;
     uint32_t txn_ops_max;
+    uint64_t idempotency_window_ms;
     char datacenter[65];
 };
 
@@ -55,6 +56,7 @@ struct api_call {
     struct sm_topic topic;       /* API_READ: not before this has an index above `after` ... */
     raft_index after;            /* ... SM_TOPIC_NONE: at once */
     uint64_t wait_us;            /* ... or this much later */
+    const char *token;           /* Idempotency-Key of a write; NULL: none */
     struct admin_request *admin; /* API_ADMIN: owned; else NULL */
     struct api_events *events;   /* owned; not NULL: the body goes on with these, for the server
                                     to render; made by api_finish_read() */

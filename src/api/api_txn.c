@@ -11,7 +11,7 @@
 #include "statemachine/txn.h"
 
 enum {
-    HEAD_SIZE_MAX = 64,        /* of the command, beside its operations */
+    HEAD_SIZE_MAX = 256,       /* of the command, beside its operations */
     ANSWER_SIZE_MAX = 8 << 20, /* twice what the entries of an answer may cost */
     ERRORS_SIZE_MAX = 4 << 20, /* what is said of failed operations; past it they are not listed */
     WHAT_SIZE_MAX = 64 * 1024,
@@ -260,6 +260,8 @@ static void what_make(struct rk_buf *what, const struct txn_op *op,
     case SM_DONE:
     case SM_TOO_MANY_SESSIONS:
     case SM_ROLLED_BACK:
+    case SM_TOKEN_REUSED:
+    case SM_TOO_MANY_TOKENS:
     case SM_REASONS_COUNT:
         rk_buf_append_text(what, "failed"); /* said by a node of another version */
         break;

@@ -148,7 +148,7 @@ static const struct options_row rows[] = {
      .kind = OPTIONS_TIME,
      .value = "10m",
      RANGE(SECOND_MS, DAY_MS),
-     .offset = OPTIONS_NOWHERE,
+     AT(idempotency_window_ms),
      .help = "how long a request id is remembered"},
     {.key = "session-ttl-min",
      .kind = OPTIONS_TIME,

@@ -21,6 +21,7 @@
  *   24 [u64 index], [id, 16 bytes], key, value
  *
  *   transaction: 4 u32 count, 8 the operations, each as from 4 on above
+ *   once: 4 u32 token_size, 8 fingerprint, 24 u64 window_ms, 32 token, the other command
  */
 #include "statemachine/command.h"
 
@@ -42,6 +43,7 @@ enum {
     OP_HAS_SESSION = 1,
     OP_HAS_INDEX = 2,
     TXN_FIXED_SIZE = 8,
+    ONCE_FIXED_SIZE = 32,
     EXPIRE_FIXED_SIZE = 16,
     EXPIRE_ITEM_SIZE = SESSION_ID_SIZE + 8,
 };
@@ -132,6 +134,19 @@ static void txn_encode(const struct sm_command_txn *txn, struct rk_buf *buf)
     rk_buf_append(buf, txn->ops.data, txn->ops.size);
 }
 
+static void once_encode(const struct sm_command_once *once, struct rk_buf *buf)
+{
+    uint8_t fixed[ONCE_FIXED_SIZE - HEAD_SIZE];
+
+    RK_ASSERT(once->token.size > 0 && once->token.size <= SM_TOKEN_SIZE_MAX);
+    rk_le_put_u32(fixed, once->token.size);
+    memcpy(fixed + 4, once->fingerprint, sizeof(once->fingerprint));
+    rk_le_put_u64(fixed + 20, once->window_ms);
+    rk_buf_append(buf, fixed, sizeof(fixed));
+    rk_buf_append(buf, once->token.data, once->token.size);
+    rk_buf_append(buf, once->command.data, once->command.size);
+}
+
 static void expire_encode(const struct sm_command_expire *expire, struct rk_buf *buf)
 {
     uint8_t bytes[EXPIRE_FIXED_SIZE - HEAD_SIZE];
@@ -166,7 +181,7 @@ struct sm_expire_item sm_expire_item_at(const struct sm_command_expire *expire, 
 
 void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
 {
-    RK_ASSERT(command->type >= SM_COMMAND_KV_PUT && command->type <= SM_COMMAND_TXN);
+    RK_ASSERT(command->type >= SM_COMMAND_KV_PUT && command->type <= SM_COMMAND_ONCE);
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
         put_encode(&command->put, buf);
@@ -197,6 +212,10 @@ void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
     case SM_COMMAND_TXN:
         head_encode(command->type, buf);
         txn_encode(&command->txn, buf);
+        return;
+    case SM_COMMAND_ONCE:
+        head_encode(command->type, buf);
+        once_encode(&command->once, buf);
         return;
     }
 }
@@ -393,6 +412,38 @@ static enum rk_status expire_decode(struct rk_bytes bytes, struct sm_command *re
     return RK_OK;
 }
 
+static bool may_be_inside(struct rk_bytes bytes)
+{
+    return bytes.size > 0 && bytes.data[0] != SM_COMMAND_ONCE && bytes.data[0] != SM_COMMAND_EXPIRE;
+}
+
+static enum rk_status once_decode(struct rk_bytes bytes, struct sm_command *ret)
+{
+    struct sm_command inner;
+
+    if (bytes.size < ONCE_FIXED_SIZE) {
+        return RK_CORRUPT;
+    }
+    const uint32_t token_size = rk_le_u32(&bytes.data[HEAD_SIZE]);
+    const uint64_t window_ms = rk_le_u64(&bytes.data[24]);
+    if (token_size == 0 || token_size > SM_TOKEN_SIZE_MAX ||
+        token_size > bytes.size - ONCE_FIXED_SIZE || window_ms == 0 ||
+        window_ms > SM_ONCE_WINDOW_MS_MAX) {
+        return RK_CORRUPT;
+    }
+    const uint32_t at = ONCE_FIXED_SIZE + token_size;
+    const struct rk_bytes command = part(bytes, at, bytes.size - at);
+    if (!may_be_inside(command) || sm_command_decode(command, &inner) != RK_OK) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_command){.type = SM_COMMAND_ONCE};
+    ret->once = (struct sm_command_once){.token = part(bytes, ONCE_FIXED_SIZE, token_size),
+                                         .window_ms = window_ms,
+                                         .command = command};
+    memcpy(ret->once.fingerprint, &bytes.data[8], sizeof(ret->once.fingerprint));
+    return RK_OK;
+}
+
 /* The commands without options. */
 static enum rk_status plain_decode(struct rk_bytes bytes, struct sm_command *ret)
 {
@@ -407,6 +458,8 @@ static enum rk_status plain_decode(struct rk_bytes bytes, struct sm_command *ret
         return expire_decode(bytes, ret);
     case SM_COMMAND_TXN:
         return txn_decode(bytes, ret);
+    case SM_COMMAND_ONCE:
+        return once_decode(bytes, ret);
     default:
         return RK_CORRUPT;
     }

@@ -28,6 +28,7 @@ enum sm_command_type {
     SM_COMMAND_SESSION_RENEW = 7,
     SM_COMMAND_EXPIRE = 8,
     SM_COMMAND_TXN = 9,
+    SM_COMMAND_ONCE = 10,
 };
 
 struct sm_command_put {
@@ -85,6 +86,16 @@ void sm_kv_op_append(const struct sm_kv_op *op, struct rk_buf *buf);
 /* Takes one off the front; false: there are no more. */
 bool sm_kv_op_next(struct rk_bytes *rest, struct sm_kv_op *ret);
 
+/* Another command, but not expire or once, that is applied once however often it comes. */
+enum { SM_TOKEN_SIZE_MAX = 128 };
+#define SM_ONCE_WINDOW_MS_MAX UINT64_C(86400000)
+struct sm_command_once {
+    struct rk_bytes token;   /* 1 .. SM_TOKEN_SIZE_MAX bytes */
+    uint8_t fingerprint[16]; /* of the request: another one under the same token is refused */
+    uint64_t window_ms;      /* how long it is remembered, 1 .. SM_ONCE_WINDOW_MS_MAX */
+    struct rk_bytes command; /* encoded */
+};
+
 struct sm_command_session {
     struct session_id id;
     struct session_record record; /* of a creation only */
@@ -116,6 +127,7 @@ struct sm_command {
         struct sm_command_session session;
         struct sm_command_expire expire;
         struct sm_command_txn txn;
+        struct sm_command_once once;
     };
 };
 

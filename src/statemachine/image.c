@@ -73,6 +73,25 @@ static bool session_is_legal(const struct omap_entry *entry)
            (record.ttl_ms > 0) == (entry->flags > 0);
 }
 
+/* Behind the fingerprint, a result. */
+static bool token_is_legal(const struct omap_entry *entry)
+{
+    enum { FINGERPRINT_SIZE = 16 };
+    struct sm_result result;
+
+    if (entry->key.size == 0 || entry->key.size > SM_TOKEN_SIZE_MAX || entry->flags == 0 ||
+        entry->lock_index != 0 || entry->value.size < FINGERPRINT_SIZE) {
+        return false;
+    }
+    sm_result_init(&result);
+    const bool is_result =
+        sm_result_decode((struct rk_bytes){.data = entry->value.data + FINGERPRINT_SIZE,
+                                           .size = entry->value.size - FINGERPRINT_SIZE},
+                         &result) == RK_OK;
+    sm_result_done(&result);
+    return is_result;
+}
+
 static const struct table tables[] = {
     {SM_IMAGE_KV, offsetof(struct sm_root, kv), offsetof(struct sm, kv), kv_is_legal},
     {SM_IMAGE_TOMBSTONES, offsetof(struct sm_root, tombstones),
@@ -84,6 +103,8 @@ static const struct table tables[] = {
      delay_is_legal},
     {SM_IMAGE_SESSIONS, offsetof(struct sm_root, sessions), offsetof(struct sm, sessions),
      session_is_legal},
+    {SM_IMAGE_TOKENS, offsetof(struct sm_root, tokens), offsetof(struct sm, tokens),
+     token_is_legal},
 };
 enum { TABLES_COUNT = sizeof(tables) / sizeof(tables[0]) };
 
@@ -358,6 +379,7 @@ enum rk_status sm_image_finish(struct sm_image_reader *reader, struct sm **ret)
     }
     sm_lock_rebuild(reader->sm);
     sm_session_rebuild(reader->sm);
+    sm_once_rebuild(reader->sm);
     const struct sm_root root = sm_publish(reader->sm);
     if (sm_digest(&root) != reader->digest) {
         return RK_CORRUPT;

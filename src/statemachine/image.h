@@ -35,6 +35,7 @@ enum sm_image_type {
     SM_IMAGE_LOCKS = 5,
     SM_IMAGE_DELAYS = 6,
     SM_IMAGE_SESSIONS = 7,
+    SM_IMAGE_TOKENS = 8,
 };
 
 enum {

@@ -194,6 +194,7 @@ uint64_t sm_digest(const struct sm_root *root)
     digest = digest_step(digest, omap_total(root->locks).digest);
     digest = digest_step(digest, omap_total(root->delays).digest);
     digest = digest_step(digest, omap_total(root->sessions).digest);
+    digest = digest_step(digest, omap_total(root->tokens).digest);
     digest = digest_step(digest, root->kv_index);
     digest = digest_step(digest, root->session_index);
     digest = digest_step(digest, root->time_ms);

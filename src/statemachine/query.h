@@ -28,9 +28,10 @@ struct sm_history_view {
 /* One immutable version of everything the state machine holds. */
 struct sm_root {
     const struct omap_node *kv;
-    const struct omap_node *locks; /* these three: see sm_internal.h */
+    const struct omap_node *locks; /* these four: see sm_internal.h */
     const struct omap_node *delays;
     const struct omap_node *sessions;
+    const struct omap_node *tokens;
     const struct omap_node *tombstones;     /* the younger ones; see kv.c */
     const struct omap_node *tombstones_old; /* given up together, next */
     uint64_t version; /* of this root; rises with every publication that changed something */

@@ -27,6 +27,8 @@ enum sm_reason {
     SM_SESSION_DIFFERS = 12,
     SM_KEY_EXISTS = 13,
     SM_RESULT_TOO_LARGE = 14, /* what it reads does not fit an answer */
+    SM_TOKEN_REUSED = 15,     /* for a request that is not the one it came with first */
+    SM_TOO_MANY_TOKENS = 16,  /* past SM_TOKENS_MAX, or SM_TOKENS_BYTES_MAX */
     SM_REASONS_COUNT,
 };
 
@@ -46,6 +48,9 @@ void sm_result_init(struct sm_result *result);
 void sm_result_done(struct sm_result *result);
 /* *to, which was initialised, becomes what *from was; *from is empty then. */
 void sm_result_move(struct sm_result *to, struct sm_result *from);
+
+/* Of an answer that is remembered. */
+enum { SM_ONCE_BODY_SIZE_MAX = 256 << 10 };
 
 /* For answers to forwarded writes: at most SM_RESULT_SIZE_MAX bytes. */
 enum { SM_RESULT_FIXED_SIZE = 28, SM_RESULT_BODY_SIZE_MAX = 2 << 20 };

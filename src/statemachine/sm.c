@@ -7,13 +7,14 @@
 #include "base/heap.h"
 #include "statemachine/command.h"
 #include "statemachine/sm_internal.h"
+#include "statemachine/txn.h"
 
-enum { SM_MAPS_COUNT = 6 };
+enum { SM_MAPS_COUNT = 7 };
 
 static struct omap *sm_map(struct sm *sm, uint32_t i)
 {
-    struct omap *const maps[SM_MAPS_COUNT] = {&sm->kv,       &sm->locks, &sm->delays,
-                                              &sm->sessions, &sm->held,  &sm->deadlines};
+    struct omap *const maps[SM_MAPS_COUNT] = {&sm->kv,     &sm->locks, &sm->delays,   &sm->sessions,
+                                              &sm->tokens, &sm->held,  &sm->deadlines};
     return maps[i];
 }
 
@@ -26,6 +27,7 @@ struct sm *sm_new(void)
     }
     sm_tombstones_init(&sm->tombstones, &sm->heap);
     sm_history_init(&sm->history, &sm->heap);
+    sm->answer_cost_max = SM_TXN_COST_MAX;
     sm->is_changed = true;
     return sm;
 }
@@ -55,8 +57,8 @@ static void pass(struct sm *sm, const struct sm_place *place)
     sm->is_changed = true;
 }
 
-static void apply(struct sm *sm, const struct sm_place *place, const struct sm_command *command,
-                  struct sm_result *ret)
+void sm_apply_command(struct sm *sm, const struct sm_place *place, const struct sm_command *command,
+                      struct sm_result *ret)
 {
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
@@ -86,6 +88,9 @@ static void apply(struct sm *sm, const struct sm_place *place, const struct sm_c
     case SM_COMMAND_TXN:
         sm_txn_apply(sm, place, &command->txn, ret);
         break;
+    case SM_COMMAND_ONCE:
+        sm_once_apply(sm, place, &command->once, ret);
+        break;
     }
 }
 
@@ -102,7 +107,7 @@ enum rk_status sm_apply(struct sm *sm, const struct sm_place *place, struct rk_b
     sm_result_init(ret);
     ret->index = place->index;
     sm->cause = sm_tell_cause(&decoded);
-    apply(sm, place, &decoded, ret);
+    sm_apply_command(sm, place, &decoded, ret);
     ret->accepted = ret->reason == SM_DONE;
     pass(sm, place);
     return RK_OK;
@@ -134,6 +139,7 @@ struct sm_root sm_view(const struct sm *sm)
         .locks = sm->locks.root,
         .delays = sm->delays.root,
         .sessions = sm->sessions.root,
+        .tokens = sm->tokens.root,
         .tombstones = sm->tombstones.young.root,
         .tombstones_old = sm->tombstones.old.root,
         .version = sm->heap.version - 1,

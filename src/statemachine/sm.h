@@ -25,7 +25,9 @@
 enum {
     SM_TOMBSTONES_MAX = 65536,
     SM_SESSIONS_MAX = 65536,
-    SM_SESSION_LOCKS_MAX = 2048, /* of one session: its end is one entry, and one turn */
+    SM_TOKENS_MAX = 65536,          /* requests that are remembered by their token ... */
+    SM_TOKENS_BYTES_MAX = 64 << 20, /* ... and what was answered to them */
+    SM_SESSION_LOCKS_MAX = 2048,    /* of one session: its end is one entry, and one turn */
 };
 
 struct sm;
@@ -50,7 +52,8 @@ RK_MUST_USE enum rk_status sm_apply(struct sm *sm, const struct sm_place *place,
 /* Notes that entries without a command (no-op, configuration) up to `place` are applied. */
 void sm_skip(struct sm *sm, const struct sm_place *place);
 
-/* Cluster time at which something ends next: a session, a lock-delay. UINT64_MAX: nothing does. */
+/* Cluster time at which something ends next: a session, a lock-delay, the memory of a
+ * request. What nobody would miss may wait for a second. UINT64_MAX: nothing does. */
 uint64_t sm_next_deadline_ms(const struct sm *sm);
 
 /* What the leader of term and time `now` has to propose because it is over: as many

@@ -14,13 +14,14 @@
  * numbers): locks, a key: the session's id; create_index: of the taking. delays, a key: nothing;
  * flags: cluster time at which it may be taken again. sessions, an id: the record; create_index,
  * modify_index: of the creation; lock_index: of the last renewal; flags: cluster time at which it
- * ends, 0: never. */
+ * ends, 0: never. tokens, a token: fingerprint and result; flags: until when. */
 struct sm {
     struct omap_heap heap;
     struct omap kv;
     struct omap locks;
     struct omap delays;
     struct omap sessions;
+    struct omap tokens;
     struct sm_tombstones tombstones;
     raft_index last_applied;
     raft_index kv_index;
@@ -28,11 +29,13 @@ struct sm {
     uint64_t time_ms;         /* cluster time: the greatest stamp that was applied */
     bool is_changed;          /* since the last publication */
     struct sm_history history;
-    enum sm_cause cause; /* of what the entry under way changes */
+    uint64_t answer_cost_max; /* of a transaction; see txn.h */
+    enum sm_cause cause;      /* of what the entry under way changes */
 
     /* Follow from the maps above, and are in no root and no image. `held` may name a key too many
      * (a deleted prefix leaves it behind), which `locks` then denies. */
     struct omap held;      /* a session's id, then a key that it holds */
+    uint64_t tokens_bytes; /* of the values in `tokens` */
     struct omap deadlines; /* a kind, cluster time as a big-endian u64, then what ends then */
 };
 
@@ -84,6 +87,15 @@ void sm_lock_rebuild(struct sm *sm);
 void sm_txn_apply(struct sm *sm, const struct sm_place *place, const struct sm_command_txn *txn,
                   struct sm_result *ret);
 
+/* sm_once.c: requests with a token. */
+void sm_once_apply(struct sm *sm, const struct sm_place *place, const struct sm_command_once *once,
+                   struct sm_result *ret);
+void sm_once_sweep(struct sm *sm, uint64_t time_ms);
+void sm_once_rebuild(struct sm *sm);
+
+/* sm.c: any command. */
+void sm_apply_command(struct sm *sm, const struct sm_place *place, const struct sm_command *command,
+                      struct sm_result *ret);
 /* sm.c: what is held now, as a root that lasts until the next change. */
 struct sm_root sm_view(const struct sm *sm);
 
@@ -100,7 +112,11 @@ bool sm_session_exists(const struct sm *sm, const struct session_id *id);
 void sm_session_rebuild(struct sm *sm);
 
 /* sm_deadline.c: what ends when. */
-enum sm_deadline_kind { SM_DEADLINE_SESSION = 1, SM_DEADLINE_DELAY = 2 };
+enum sm_deadline_kind {
+    SM_DEADLINE_SESSION = 1,
+    SM_DEADLINE_DELAY = 2,
+    SM_DEADLINE_TOKEN = 3,
+};
 struct sm_deadline {
     uint64_t time_ms;
     enum sm_deadline_kind kind;

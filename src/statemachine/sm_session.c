@@ -3,7 +3,10 @@
 #include "base/assert.h"
 #include "statemachine/sm_internal.h"
 
-enum { NS_PER_MS = 1000000 };
+enum {
+    NS_PER_MS = 1000000,
+    SWEEP_LATE_MS = 1000, /* so that one entry forgets many of what nobody misses */
+};
 
 static struct rk_bytes id_bytes(const struct session_id *id)
 {
@@ -149,6 +152,7 @@ void sm_session_apply_expire(struct sm *sm, const struct sm_place *place,
         }
     }
     sm_lock_sweep_delays(sm, place->time_ms);
+    sm_once_sweep(sm, place->time_ms);
 }
 
 void sm_session_rebuild(struct sm *sm)
@@ -175,8 +179,11 @@ uint64_t sm_next_deadline_ms(const struct sm *sm)
     if (sm_deadline_first(sm, SM_DEADLINE_SESSION, &first)) {
         next_ms = first.time_ms;
     }
-    if (sm_deadline_first(sm, SM_DEADLINE_DELAY, &first) && first.time_ms < next_ms) {
-        next_ms = first.time_ms;
+    for (int kind = SM_DEADLINE_DELAY; kind <= SM_DEADLINE_TOKEN; kind++) {
+        if (sm_deadline_first(sm, (enum sm_deadline_kind)kind, &first) &&
+            add_ms(first.time_ms, SWEEP_LATE_MS) < next_ms) {
+            next_ms = add_ms(first.time_ms, SWEEP_LATE_MS);
+        }
     }
     return next_ms;
 }

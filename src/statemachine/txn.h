@@ -18,7 +18,7 @@
 
 /* What the entries of one answer may come to, counted as they are rendered at worst: see
  * sm_txn_cost(). */
-enum { SM_TXN_COST_MAX = 4 << 20 };
+enum { SM_TXN_COST_MAX = 4 << 20, SM_ONCE_COST_MAX = 2 * SM_ONCE_BODY_SIZE_MAX };
 
 /* An operation that failed. */
 struct sm_txn_error {

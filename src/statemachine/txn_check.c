@@ -27,6 +27,7 @@ struct check {
     uint32_t locks_taken;
     uint64_t set_cost; /* of what was set before: a tree that is read may hold it */
     uint64_t cost;     /* of the answer so far */
+    uint64_t cost_max;
 };
 
 static bool begins_with(struct rk_bytes key, struct rk_bytes prefix)
@@ -170,7 +171,7 @@ static enum sm_reason tree_check(struct check *check, const struct sm_kv_op *op)
 
     check->cost += check->set_cost;
     sm_kv_cursor_init(&cursor, check->root, op->key);
-    while (check->cost <= SM_TXN_COST_MAX && sm_kv_cursor_next(&cursor, &entry)) {
+    while (check->cost <= check->cost_max && sm_kv_cursor_next(&cursor, &entry)) {
         check->cost += sm_txn_cost(entry.key.size, entry.value.size);
     }
     return SM_DONE;
@@ -235,7 +236,7 @@ static enum sm_reason op_check_cost(struct check *check, const struct sm_kv_op *
     const enum sm_reason reason = op_check(check, op, error);
 
     check->cost += sm_txn_cost(op->key.size, value_size_now(check, op));
-    return reason == SM_DONE && check->cost > SM_TXN_COST_MAX ? SM_RESULT_TOO_LARGE : reason;
+    return reason == SM_DONE && check->cost > check->cost_max ? SM_RESULT_TOO_LARGE : reason;
 }
 
 bool sm_txn_check(const struct sm_root *root, struct sm *sm, const struct sm_place *place,
@@ -246,6 +247,7 @@ bool sm_txn_check(const struct sm_root *root, struct sm *sm, const struct sm_pla
     struct sm_kv_op op;
     bool is_good = true;
 
+    check.cost_max = sm != NULL ? sm->answer_cost_max : SM_TXN_COST_MAX;
     omap_heap_init(&check.heap, 1);
     omap_init(&check.overlay, &check.heap);
     check.deleted = rk_heap_zalloc(SM_TXN_TREES_MAX, sizeof(check.deleted[0]));

@@ -123,6 +123,9 @@ static void check_command(const struct sm_command *command)
     case SM_COMMAND_SESSION_DESTROY:
     case SM_COMMAND_SESSION_RENEW:
         break;
+    case SM_COMMAND_ONCE:
+        RK_ASSERT(false); /* no request here has a token */
+        break;
     case SM_COMMAND_TXN:
         check_txn(&command->txn);
         break;

@@ -45,6 +45,7 @@ void harness_open(void)
     snprintf(harness.options.datacenter, sizeof(harness.options.datacenter), "%s", "dc1");
     harness.options.session_ttl_min_ms = 10000;
     harness.options.txn_ops_max = 1024;
+    harness.options.idempotency_window_ms = 600000;
     harness.stream_step = 4096;
     node_lead(&harness.node);
     sm_skip(harness.sm,
@@ -136,8 +137,12 @@ static void body_take(struct http_response *response)
 
 const struct answer *send_bytes(const char *method, const char *target, struct rk_bytes body)
 {
-    const struct http_request request = {
-        .method = method_of(method), .method_name = method, .target = target, .body = body};
+    const struct http_request request = {.method = method_of(method),
+                                         .method_name = method,
+                                         .target = target,
+                                         .headers = harness.headers,
+                                         .headers_count = harness.headers_count,
+                                         .body = body};
     struct api_call call;
     struct http_response *response = &harness.answer.response;
 

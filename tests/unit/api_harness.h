@@ -28,10 +28,12 @@ struct harness {
     uint64_t time_ms; /* cluster time of the next one */
     struct api_options options;
     struct node_view node;
-    struct admin_outcome outcome; /* of what the leader is asked for */
-    struct admin_request asked;   /* what that was */
-    enum rk_status fail;          /* not RK_OK: what the node says instead of doing it */
-    size_t stream_step;           /* bytes asked for at a time */
+    struct admin_outcome outcome;     /* of what the leader is asked for */
+    struct admin_request asked;       /* what that was */
+    enum rk_status fail;              /* not RK_OK: what the node says instead of doing it */
+    const struct http_field *headers; /* of the next requests */
+    uint32_t headers_count;
+    size_t stream_step; /* bytes asked for at a time */
     struct answer answer;
 };
 

@@ -109,6 +109,16 @@ static struct sm_command txn_command(void)
                                .txn = {.count = 2, .ops = rk_buf_bytes(&made)}};
 }
 
+static struct sm_command once_command(void)
+{
+    static const uint8_t inner[] = {3, 1, 0, 0, 2, 0, 0, 0, 'a', '/'};
+    return (struct sm_command){.type = SM_COMMAND_ONCE,
+                               .once = {.token = bytes_of("tok"),
+                                        .fingerprint = {1, 2},
+                                        .window_ms = 600000,
+                                        .command = {.data = inner, .size = sizeof(inner)}}};
+}
+
 static struct sm_command expire_command(void)
 {
     static const uint8_t item[] = {0xdd, 1,  2,  3,  4, 5, 6, 7, 8, 9, 10, 11,
@@ -214,6 +224,43 @@ START_TEST(transaction_comes_back_whole)
     ck_assert(sm_kv_op_next(&rest, &op));
     ck_assert_int_eq(op.verb, SM_KV_GET_TREE);
     ck_assert(!sm_kv_op_next(&rest, &op));
+}
+END_TEST
+
+START_TEST(once_is_encoded_as_in_version_1)
+{
+    struct sm_command command = once_command();
+    sm_command_encode(&command, &buf);
+    check_hex("0a0100000300000001020000000000000000000000000000"
+              "c027090000000000746f6b0301000002000000612f");
+    ck_assert_int_eq(decode(&command), RK_OK);
+    check_bytes(command.once.token, "tok");
+    ck_assert_uint_eq(command.once.window_ms, 600000);
+    ck_assert_uint_eq(command.once.fingerprint[1], 2);
+    ck_assert_uint_eq(command.once.command.size, 10);
+}
+END_TEST
+
+/* Neither itself, nor what only a leader may say. */
+START_TEST(once_holds_no_command_that_is_not_a_clients)
+{
+    const struct sm_command inner = once_command();
+    struct sm_command command = once_command();
+    struct rk_buf encoded;
+    rk_buf_init(&encoded, 256);
+    sm_command_encode(&inner, &encoded);
+    command.once.command = rk_buf_bytes(&encoded);
+    sm_command_encode(&command, &buf);
+    ck_assert_int_eq(decode(&command), RK_CORRUPT);
+    const struct sm_command expire = expire_command();
+    rk_buf_reset(&encoded);
+    rk_buf_reset(&buf);
+    sm_command_encode(&expire, &encoded);
+    command = once_command();
+    command.once.command = rk_buf_bytes(&encoded);
+    sm_command_encode(&command, &buf);
+    ck_assert_int_eq(decode(&command), RK_CORRUPT);
+    rk_buf_done(&encoded);
 }
 END_TEST
 
@@ -383,8 +430,9 @@ END_TEST
 static void encode_nth(int nth)
 {
     const struct sm_command commands[] = {
-        put_command(),    delete_command(), delete_prefix_command(), lock_command(),
-        create_command(), renew_command(),  expire_command(),        txn_command(),
+        put_command(),    delete_command(), delete_prefix_command(),
+        lock_command(),   create_command(), renew_command(),
+        expire_command(), txn_command(),    once_command(),
     };
     sm_command_encode(&commands[nth], &buf);
 }
@@ -518,6 +566,8 @@ int main(void)
     tcase_add_test(tcase, expire_is_encoded_as_in_version_1);
     tcase_add_test(tcase, session_comes_back_whole);
     tcase_add_test(tcase, expire_comes_back_whole);
+    tcase_add_test(tcase, once_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, once_holds_no_command_that_is_not_a_clients);
     tcase_add_test(tcase, transaction_is_encoded_as_in_version_1);
     tcase_add_test(tcase, transaction_comes_back_whole);
     tcase_add_test(tcase, session_id_is_text_in_one_form_only);
@@ -527,11 +577,11 @@ int main(void)
     tcase_add_test(tcase, empty_prefix_and_empty_value_are_legal);
     tcase_add_test(tcase, largest_key_and_value_are_legal);
     tcase_add_test(tcase, result_comes_back_whole);
-    tcase_add_loop_test(tcase, command_cut_short_is_corrupt, 0, 8);
-    tcase_add_loop_test(tcase, trailing_byte_is_corrupt, 0, 8);
-    tcase_add_loop_test(tcase, other_version_is_corrupt, 0, 8);
-    tcase_add_loop_test(tcase, unknown_option_is_corrupt, 0, 8);
-    tcase_add_loop_test(tcase, unknown_type_is_corrupt, 0, 8);
+    tcase_add_loop_test(tcase, command_cut_short_is_corrupt, 0, 9);
+    tcase_add_loop_test(tcase, trailing_byte_is_corrupt, 0, 9);
+    tcase_add_loop_test(tcase, other_version_is_corrupt, 0, 9);
+    tcase_add_loop_test(tcase, unknown_option_is_corrupt, 0, 9);
+    tcase_add_loop_test(tcase, unknown_type_is_corrupt, 0, 9);
     tcase_add_loop_test(tcase, enormous_size_is_corrupt, 0, 3);
     tcase_add_loop_test(tcase, cas_without_its_option_is_corrupt, 0, 2);
     tcase_add_test(tcase, empty_key_is_corrupt);

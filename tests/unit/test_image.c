@@ -191,10 +191,28 @@ static void random_txn(struct sm_command *ret, struct name *name)
     ret->txn.ops = rk_buf_bytes(&expired);
 }
 
+/* Some tokens come back, with the same request or with another one. */
+static void random_once(struct sm_command *ret, struct name *name)
+{
+    static const char *const tokens[] = {"a", "b", "c", "d"};
+    const struct sm_command inner = {
+        .type = SM_COMMAND_KV_PUT,
+        .put = {.key = random_name(name, 1), .value = {name->bytes, name->size}}};
+
+    rk_buf_reset(&expired);
+    sm_command_encode(&inner, &expired);
+    ret->once = (struct sm_command_once){
+        .token = bytes_of(tokens[rk_prng_below(&prng, 4)]),
+        .fingerprint = {(uint8_t)rk_prng_below(&prng, 2)},
+        .window_ms = 1 + rk_prng_below(&prng, 300),
+        .command = rk_buf_bytes(&expired),
+    };
+}
+
 /* A new type of command needs a case here, so that no table can be left out of the image. */
 static void random_command(struct sm_command *ret, struct name *name)
 {
-    *ret = (struct sm_command){.type = (enum sm_command_type)(1 + rk_prng_below(&prng, 9))};
+    *ret = (struct sm_command){.type = (enum sm_command_type)(1 + rk_prng_below(&prng, 10))};
     sm_now_ms += rk_prng_below(&prng, 100);
     switch (ret->type) {
     case SM_COMMAND_KV_PUT:
@@ -234,6 +252,9 @@ static void random_command(struct sm_command *ret, struct name *name)
         break;
     case SM_COMMAND_TXN:
         random_txn(ret, name);
+        break;
+    case SM_COMMAND_ONCE:
+        random_once(ret, name);
         break;
     }
 }

@@ -436,7 +436,6 @@ static const char *const unsupported[] = {
     "--snapshot-rate=1MiB",
     "--snapshot-entries=5",
     "--trailing-entries=5",
-    "--idempotency-window=1m",
 };
 
 START_TEST(key_of_a_later_version_is_refused)
