@@ -37,10 +37,13 @@ static uint64_t sent_value(const void *context, raft_node_id voter)
     return raft->rounds_sent_ms[round % RAFT_ROUNDS_MAX];
 }
 
+/* A leader that has removed itself leads on until that commits (4.2.2), but may not rely on promises:
+ * if a single voter is left, it decides alone, and after a restart waits for nobody. */
 uint64_t raft_lease_end_ms(const struct raft *raft)
 {
     if (raft->options.lease_ms == 0 || raft->role != RAFT_LEADER || raft->is_lease_given_up ||
-        raft->transfer_peer != 0 || !raft_commit_has_term(raft)) {
+        raft->transfer_peer != 0 || !raft_commit_has_term(raft) ||
+        !config_is_voter(&raft->configs.now, raft->options.id)) {
         return 0;
     }
     const uint64_t sent_ms = quorum_reached(&raft->configs.now, sent_value, raft);

@@ -253,6 +253,26 @@ START_TEST(learners_promise_nothing)
 }
 END_TEST
 
+/* Node 3 is to decide alone. It has the entry that says so, and would begin a new term at once if it
+ * restarted now, while node 1 still leads: its answer is no promise (4.2.2, pitfalls 105, 109). */
+START_TEST(a_leader_that_has_removed_itself_has_no_lease)
+{
+    const struct raft_config to_3 = {
+        .voters = {3}, .voters_count = 1, .old_voters = {1, 2, 3}, .old_voters_count = 3};
+    const struct raft_config only_3 = {.voters = {3}, .voters_count = 1};
+    ck_assert_int_eq(cluster_propose_config(cluster, 1, &to_3), RK_OK);
+    cluster_persist(cluster, 1);
+    accept(3, 2);
+    ck_assert_uint_eq(view().commit_index, 2);
+    ck_assert_int_eq(cluster_propose_config(cluster, 1, &only_3), RK_OK);
+    clear_flight();
+    cluster_await_deadline(cluster, 1);
+    confirm(3);
+    ck_assert_int_eq(view().role, RAFT_LEADER);
+    ck_assert_uint_eq(view().lease_end_ms, 0);
+}
+END_TEST
+
 START_TEST(a_leader_that_steps_down_has_no_lease)
 {
     (void)begin_round();
@@ -349,6 +369,7 @@ int main(void)
     tcase_add_test(tcase, pitfall_106_a_configuration_ends_the_lease);
     tcase_add_test(tcase, pitfall_106_a_joint_configuration_needs_both_halves);
     tcase_add_test(tcase, learners_promise_nothing);
+    tcase_add_test(tcase, a_leader_that_has_removed_itself_has_no_lease);
     tcase_add_test(tcase, a_leader_that_steps_down_has_no_lease);
     tcase_add_test(tcase, one_who_decides_alone_has_a_lease_of_its_own);
     tcase_add_test(tcase, a_newer_term_does_not_free_a_voter_of_its_promise);
