@@ -87,18 +87,25 @@ static void lower(struct shrink *shrink, int lane, uint32_t at, uint32_t value)
     (void)attempt(shrink);
 }
 
+static uint32_t value_at(const struct shrink *shrink, int lane, uint32_t at)
+{
+    const struct tape_track *track = &shrink->best->tracks[lane];
+    return at < track->count ? track->values[at] : 0;
+}
+
+/* By halves as long as that goes, and then by one. */
 static void pass_values(struct shrink *shrink, int lane)
 {
-    for (uint32_t at = 0; at < shrink->best->tracks[lane].count && !is_late(shrink); at++) {
+    for (uint32_t at = 0; at < shrink->best->tracks[lane].count; at++) {
         uint32_t before = 0;
-        while (at < shrink->best->tracks[lane].count && shrink->best->tracks[lane].values[at] > 1 &&
-               shrink->best->tracks[lane].values[at] != before) {
-            before = shrink->best->tracks[lane].values[at];
-            lower(shrink, lane, at, before / 2);
-            if (at < shrink->best->tracks[lane].count &&
-                shrink->best->tracks[lane].values[at] == before) {
-                lower(shrink, lane, at, before - 1);
-            }
+        uint32_t value = value_at(shrink, lane, at);
+        while (value > 1 && value != before && !is_late(shrink)) {
+            before = value;
+            lower(shrink, lane, at, value / 2);
+            value = value_at(shrink, lane, at);
+        }
+        if (value > 1 && !is_late(shrink)) {
+            lower(shrink, lane, at, value - 1);
         }
     }
 }
