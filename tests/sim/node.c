@@ -402,7 +402,7 @@ enum rk_status sim_node_step(struct sim *sim, struct sim_node *node, struct raft
     if (sim->out.write_number != 0) {
         take_write(sim, node);
     }
-    oracle_votes(sim, node);
+    oracle_votes(sim, node, &before);
     oracle_config(sim, node);
     if (node->view.role != before.role || node->view.hard_state.term != before.hard_state.term) {
         oracle_leader(sim, node);

@@ -28,11 +28,29 @@ static void check_grant(struct sim *sim, const struct sim_node *node,
     }
 }
 
-void oracle_votes(struct sim *sim, struct sim_node *node)
+/* Whoever asks first must not disturb: neither term nor vote, role, leader or clock (pitfall 9). */
+static void check_pre_vote(struct sim *sim, const struct sim_node *node,
+                           const struct raft_view *before)
+{
+    const struct raft_view *view = &node->view;
+    if (view->hard_state.term != before->hard_state.term ||
+        view->hard_state.vote != before->hard_state.vote || view->role != before->role ||
+        view->leader != before->leader ||
+        (view->role != RAFT_LEADER && (view->leader_contact_ms != before->leader_contact_ms ||
+                                       sim->out.deadline_ms != node->deadline_ms))) {
+        sim_fail(sim, "O5", node, "is changed by a pre-vote of node %llu",
+                 (unsigned long long)sim->received->from);
+    }
+}
+
+void oracle_votes(struct sim *sim, struct sim_node *node, const struct raft_view *before)
 {
     const struct raft_message *message = sim->received;
     if (message == NULL || message->type != RAFT_VOTE_REQUEST) {
         return;
+    }
+    if (message->vote_request.pre_vote) {
+        check_pre_vote(sim, node, before);
     }
     for (uint32_t i = 0; i < sim->out.messages_count; i++) {
         const struct raft_message *answer = &sim->out.messages[i];
