@@ -23,6 +23,7 @@ struct record {
     uint8_t *new_bytes;
     uint32_t new_size;
     bool is_truncation;
+    bool is_doomed; /* a sync of it failed: no later one brings it to the disk (pitfall 48) */
 };
 
 struct test_file {
@@ -105,12 +106,12 @@ static int vfs_truncate(sqlite3_file *file, sqlite3_int64 size)
 }
 
 /* What was done to `path` cannot be taken back any more. */
-static void records_forget(const char *path)
+static void records_forget(const char *path, bool is_gone)
 {
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < records_count; i++) {
-        if (strcmp(records[i]->path, path) == 0) {
+        if (strcmp(records[i]->path, path) == 0 && (is_gone || !records[i]->is_doomed)) {
             record_free(records[i]);
         } else {
             records[kept] = records[i];
@@ -120,15 +121,23 @@ static void records_forget(const char *path)
     records_count = kept;
 }
 
+static void records_doom(const char *path)
+{
+    for (uint32_t i = 0; i < records_count; i++) {
+        records[i]->is_doomed = records[i]->is_doomed || strcmp(records[i]->path, path) == 0;
+    }
+}
+
 /* The real disk is not asked to sync: power is only lost here. */
 static int vfs_sync(sqlite3_file *file, int flags)
 {
     (void)flags;
     syncs++;
     if (fails_now()) {
+        records_doom(((struct test_file *)file)->path);
         return fail_code == SQLITE_FULL ? SQLITE_IOERR_FSYNC : fail_code;
     }
-    records_forget(((struct test_file *)file)->path);
+    records_forget(((struct test_file *)file)->path, false);
     return SQLITE_OK;
 }
 
@@ -136,7 +145,7 @@ static int vfs_delete(sqlite3_vfs *self, const char *path, int sync_directory)
 {
     RK_ASSERT(self == &vfs);
     (void)sync_directory;
-    records_forget(path);
+    records_forget(path, true);
     return unix_vfs->xDelete(unix_vfs, path, 0);
 }
 
@@ -313,7 +322,7 @@ void test_vfs_lose_power_below(const char *prefix, uint64_t seed)
     }
     rk_prng_seed(&prng, seed);
     for (uint32_t i = 0; i < records_count; i++) {
-        if (strncmp(records[i]->path, prefix, size) == 0 && seed != 0 &&
+        if (strncmp(records[i]->path, prefix, size) == 0 && seed != 0 && !records[i]->is_doomed &&
             rk_prng_chance(&prng, 500)) {
             record_redo(records[i]);
         }

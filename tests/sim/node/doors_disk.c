@@ -107,7 +107,7 @@ static void arm_failure(struct disk_thread *disk)
         return;
     }
     if (host->world->knobs.has_sqlite) {
-        test_vfs_fail_at(host->store_fails_at, SQLITE_IOERR, true);
+        test_vfs_fail_at(host->store_fails_at, SQLITE_IOERR, host->stays_dead);
     } else if (disk->work.failed == RK_OK) {
         disk->work.failed = RK_IO;
     }
@@ -203,6 +203,7 @@ void sim_disk_fail(struct host *host)
 {
     if (host->store_fails_at == 0) {
         host->store_fails_at = 1 + tape_draw(&host->world->tape, TAPE_DISK, 40);
+        host->stays_dead = tape_draw(&host->world->tape, TAPE_DISK, 2) == 0;
     }
 }
 
@@ -226,6 +227,7 @@ void sim_disk_crash(struct disk_thread *disk)
         if (world->knobs.has_sqlite) {
             world->counts->torn_transactions++;
             host->store_fails_at = 1 + tape_draw(&world->tape, TAPE_DISK, 60);
+            host->stays_dead = true;
             run_jobs(disk);
         } else if (tape_draw(&world->tape, TAPE_DISK, 2) == 1) {
             run_jobs(disk);

@@ -277,6 +277,17 @@ static void check_bounds(struct host *host)
     }
 }
 
+/* Its log is older than what it once held. */
+static bool is_short(const struct host *host)
+{
+    const struct image *now = &host->durable;
+    const struct image *once = &host->before_loss;
+    const raft_term term = now->last > 0 ? now->entries[now->last].term : 0;
+    const raft_term term_once = once->last > 0 ? once->entries[once->last].term : 0;
+
+    return term < term_once || (term == term_once && now->last < once->last);
+}
+
 static bool is_voter_again(const struct node *node)
 {
     const struct member *self = membership_by_id(&node->membership, node->id);
@@ -316,6 +327,10 @@ void oracle_turned(struct host *host)
     }
     if (host->is_wiped && is_voter_again(node)) {
         host->is_wiped = false;
+    }
+    if (host->is_cut_short && !node->view.is_recovering && is_short(host)) {
+        world_fail("O3", "n%u has lost the end of its log, up to %" PRIu64 ", and does not know it",
+                   host->number + 1, host->before_loss.last);
     }
     if (host->is_cut_short && !node->view.is_recovering) {
         host->is_cut_short = false;

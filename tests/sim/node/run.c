@@ -114,7 +114,7 @@ static void draw_cluster(struct world *world)
     knobs->max_pending = log_knob(world, 4, 8192);
     knobs->has_sqlite = tape_draw(&world->tape, TAPE_KNOB, 20) == 19;
     knobs->has_leases = tape_draw(&world->tape, TAPE_KNOB, 3) == 2;
-    knobs->has_water = knobs->has_sqlite || tape_draw(&world->tape, TAPE_KNOB, 5) == 4;
+    knobs->has_water = knobs->has_sqlite || tape_draw(&world->tape, TAPE_KNOB, 4) == 3;
 }
 
 static void draw_work(struct world *world)
@@ -158,7 +158,7 @@ static void draw_faults(struct world *world)
     knobs->disk_error = rate(world, 5000);
     knobs->disk_full = rate(world, 5000);
     knobs->wipe = rate(world, 5000);
-    knobs->cut_short = knobs->has_water ? rate(world, 20000) : 0;
+    knobs->cut_short = knobs->has_water ? log_knob(world, 1000, 20000) : 0;
     knobs->burst = rate(world, 5000);
     knobs->transfer = rate(world, 10000);
     knobs->change = rate(world, 200000);

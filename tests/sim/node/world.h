@@ -108,6 +108,7 @@ struct host {
     uint32_t down_looks;      /* how often it was seen down in a row */
     bool is_disk_full;
     uint32_t store_fails_at;    /* the operation on its disk that fails; 0: none */
+    bool stays_dead;            /* and all after it */
     raft_index open_truncation; /* the first entry that a write under way at its crash cut off */
     bool is_gone;               /* may not start again: removed, or its directory is refused */
 
