@@ -24,6 +24,8 @@ static const struct flag flags[] = {
     {"consistent", false, ARGS_CONSISTENT},
     {"learner", false, ARGS_LEARNER},
     {"timeout", true, ARGS_TIMEOUT},
+    {"ttl", true, ARGS_TTL},
+    {"fence-env", true, ARGS_FENCE_ENV},
 };
 
 const char *args_flag_name(enum args_flag flag)
@@ -70,6 +72,11 @@ static enum rk_status flag_store(const struct flag *flag, const char *value, str
         return rk_parse_u64(value, &args->flags);
     case ARGS_TIMEOUT:
         return timeout_parse(value, &args->timeout_ms);
+    case ARGS_TTL:
+        return timeout_parse(value, &args->ttl_ms);
+    case ARGS_FENCE_ENV:
+        args->fence_env = value;
+        return *value == '\0' || strchr(value, '=') != NULL ? RK_INVALID : RK_OK;
     default:
         break;
     }
@@ -80,6 +87,14 @@ static enum rk_status flag_store(const struct flag *flag, const char *value, str
     args->want_help = args->want_help || strcmp(flag->name, "help") == 0;
     args->want_version = args->want_version || strcmp(flag->name, "version") == 0;
     return RK_OK;
+}
+
+static const char *value_meant(uint32_t bit)
+{
+    if (bit == ARGS_TIMEOUT || bit == ARGS_TTL) {
+        return "a time such as 30s or 5m";
+    }
+    return bit == ARGS_FENCE_ENV ? "the name of a variable" : "a number from 0 to 2^64-1";
 }
 
 /* Reads the flag at argv[*at] and moves *at behind it and its value. */
@@ -108,9 +123,8 @@ static enum rk_status flag_parse(int argc, char **argv, int *at, struct args *ar
         value = argv[(*at)++];
     }
     if (flag_store(flag, value, args) != RK_OK) {
-        snprintf(
-            message, message_size, "--%s: %.100s is not %s", flag->name, value != NULL ? value : "",
-            flag->bit == ARGS_TIMEOUT ? "a time such as 30s or 5m" : "a number from 0 to 2^64-1");
+        snprintf(message, message_size, "--%s: %.100s is not %s", flag->name,
+                 value != NULL ? value : "", value_meant(flag->bit));
         return RK_INVALID;
     }
     return RK_OK;

@@ -12,7 +12,7 @@
 
 #include "base/status.h"
 
-enum { ARGS_WORDS_MAX = 8 };
+enum { ARGS_WORDS_MAX = 64 }; /* `lock` takes a whole command */
 
 /* Flags of single commands, as bits of args.given and of what a command allows. */
 enum args_flag {
@@ -23,6 +23,8 @@ enum args_flag {
     ARGS_CONSISTENT = 1 << 4,
     ARGS_LEARNER = 1 << 5,
     ARGS_TIMEOUT = 1 << 6,
+    ARGS_TTL = 1 << 7,
+    ARGS_FENCE_ENV = 1 << 8,
 };
 
 struct args {
@@ -30,10 +32,12 @@ struct args {
     bool json;
     bool want_help;
     bool want_version;
-    uint32_t given;      /* of enum args_flag */
-    uint64_t cas;        /* of ARGS_CAS */
-    uint64_t flags;      /* of ARGS_FLAGS */
-    uint64_t timeout_ms; /* of ARGS_TIMEOUT */
+    uint32_t given;        /* of enum args_flag */
+    uint64_t cas;          /* of ARGS_CAS */
+    uint64_t flags;        /* of ARGS_FLAGS */
+    uint64_t timeout_ms;   /* of ARGS_TIMEOUT */
+    uint64_t ttl_ms;       /* of ARGS_TTL */
+    const char *fence_env; /* of ARGS_FENCE_ENV */
     const char *words[ARGS_WORDS_MAX];
     uint32_t words_count;
 };

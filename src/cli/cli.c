@@ -60,6 +60,13 @@ static const struct command commands[] = {
      cmd_leader_transfer,
      "[NODE_ID]",
      "hand leadership to that voter, else to the one that is furthest"},
+    {{"lock", NULL},
+     1,
+     ARGS_WORDS_MAX,
+     ARGS_TTL | ARGS_FENCE_ENV,
+     cmd_lock,
+     "NAME [--ttl TIME] [--fence-env VARIABLE] -- COMMAND [ARGUMENT]...",
+     "run the command while holding the lock; stop it when the lock is lost"},
     {{"member", "add"},
      2,
      2,
@@ -83,7 +90,17 @@ static const struct command commands[] = {
      cmd_member_replace,
      "OLD NEW PEER_ADDR [--timeout TIME]",
      "put NEW in the place of OLD; return when it votes and OLD is out"},
+    {{"session", "destroy"}, 1, 1, 0, cmd_session_destroy, "ID", "end it; its keys are let go"},
+    {{"session", "info"}, 1, 1, 0, cmd_session_info, "ID", "print one session"},
+    {{"session", "list"}, 0, 0, 0, cmd_session_list, "", "print all sessions"},
     {{"status", NULL}, 0, 0, 0, cmd_status, "", "print the nodes of the cluster and how they are"},
+    {{"txn", NULL},
+     1,
+     1,
+     0,
+     cmd_txn,
+     "FILE | -",
+     "do all operations of a file, or none; print what they answer"},
 };
 
 enum { COMMANDS_COUNT = sizeof(commands) / sizeof(commands[0]) };
@@ -98,18 +115,21 @@ static void help_print(FILE *file)
                 command->words[1] != NULL ? command->words[1] : "",
                 *command->operands != '\0' ? " " : "", command->operands, command->help);
     }
-    fprintf(file,
-            "\n  --addr URL    the node to ask (default: RAFTKV_ADDR, else %s)\n"
-            "  --json        print what the server answered, as JSON\n"
-            "  --cas N       only if the key's modify index is N (0: only if there is none)\n"
-            "  --flags N     a number stored beside the value\n"
-            "  --stale       take any node's word, however old; --consistent: confirm with a\n"
-            "                majority (the default is linearizable too)\n"
-            "  --learner     add it without a vote, and return at once\n"
-            "  --timeout TIME  how long to wait for its vote, as 30s or 5m (default 5m)\n"
-            "  --            what follows are words, also those that begin with a dash\n\n"
-            "Exit status: 0 done, 1 the server said no, 2 usage.\n",
-            default_addr);
+    fprintf(
+        file,
+        "\n  --addr URL    the node to ask (default: RAFTKV_ADDR, else %s)\n"
+        "  --json        print what the server answered, as JSON\n"
+        "  --cas N       only if the key's modify index is N (0: only if there is none)\n"
+        "  --flags N     a number stored beside the value\n"
+        "  --stale       take any node's word, however old; --consistent: confirm with a\n"
+        "                majority (the default is linearizable too)\n"
+        "  --learner     add it without a vote, and return at once\n"
+        "  --ttl TIME    how long a lock outlives a holder that is gone, half of it (default 15s)\n"
+        "  --fence-env VARIABLE  where the command finds its fencing token (RAFTKV_FENCE)\n"
+        "  --timeout TIME  how long to wait for its vote, as 30s or 5m (default 5m)\n"
+        "  --            what follows are words, also those that begin with a dash\n\n"
+        "Exit status: 0 done, 1 the server said no, 2 usage.\n",
+        default_addr);
 }
 
 static enum cli_exit usage(const struct cli *cli, const char *message, const char *word)

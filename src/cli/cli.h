@@ -37,11 +37,16 @@ enum cli_exit cmd_kv_delete(struct cli *cli, const struct args *args);
 enum cli_exit cmd_kv_list(struct cli *cli, const struct args *args);
 enum cli_exit cmd_kv_watch(struct cli *cli, const struct args *args);
 enum cli_exit cmd_leader_transfer(struct cli *cli, const struct args *args);
+enum cli_exit cmd_lock(struct cli *cli, const struct args *args); /* else the command's own */
 enum cli_exit cmd_member_add(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_list(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_promote(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_remove(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_replace(struct cli *cli, const struct args *args);
+enum cli_exit cmd_session_destroy(struct cli *cli, const struct args *args);
+enum cli_exit cmd_session_info(struct cli *cli, const struct args *args);
+enum cli_exit cmd_session_list(struct cli *cli, const struct args *args);
 enum cli_exit cmd_status(struct cli *cli, const struct args *args);
+enum cli_exit cmd_txn(struct cli *cli, const struct args *args);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -37,17 +38,30 @@ static size_t body_take(char *data, size_t size, size_t count, void *context)
     return rk_buf_status(body) == RK_OK ? size * count : 0;
 }
 
+/* The value of the header line, when it is that header's; NULL: another one. */
+static const char *header_value(const char *data, size_t size, const char *name)
+{
+    const size_t name_size = strlen(name);
+
+    if (size < name_size || strncasecmp(data, name, name_size) != 0) {
+        return NULL;
+    }
+    return data + name_size + strspn(data + name_size, " ");
+}
+
 static size_t header_take(char *data, size_t size, size_t count, void *context)
 {
-    static const char name[] = "X-Raftkv-Outcome:";
-    enum client_outcome *outcome = context;
+    struct client_response *response = context;
     const size_t header_size = size * count;
+    const char *outcome = header_value(data, header_size, "X-Raftkv-Outcome:");
+    const char *fence = header_value(data, header_size, "X-Raftkv-Fence:");
 
-    if (header_size >= sizeof(name) - 1 && strncasecmp(data, name, sizeof(name) - 1) == 0) {
-        const char *value = data + sizeof(name) - 1;
-        const size_t blanks = strspn(value, " ");
-        *outcome = strncmp(value + blanks, "not-done", 8) == 0 ? CLIENT_OUTCOME_NOT_DONE
-                                                               : CLIENT_OUTCOME_UNKNOWN;
+    if (outcome != NULL) {
+        response->outcome =
+            strncmp(outcome, "not-done", 8) == 0 ? CLIENT_OUTCOME_NOT_DONE : CLIENT_OUTCOME_UNKNOWN;
+    }
+    if (fence != NULL) {
+        response->fence = strtoull(fence, NULL, 10);
     }
     return header_size;
 }
@@ -77,7 +91,7 @@ static void transfer_begin(struct transfer *transfer, const struct client_reques
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_take);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &response->body);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_take);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &response->outcome);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, response);
     if (transfer->is_write) {
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     }

@@ -41,6 +41,7 @@ struct client_response {
     uint32_t status; /* of HTTP; 0: no answer came, see error */
     struct rk_buf body;
     enum client_outcome outcome;
+    uint64_t fence;  /* of a lock that was taken; 0: none */
     char error[256]; /* "" when an answer came */
 };
 

@@ -1,13 +1,13 @@
 /* raftkv kv: get, put, delete, list. */
-#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "cli/cli.h"
+#include "cli/input.h"
 #include "cli/output.h"
 
-enum { VALUE_SIZE_MAX = 8 << 20, STATUS_OK = 200, STATUS_NOT_FOUND = 404 };
+enum { STATUS_OK = 200, STATUS_NOT_FOUND = 404 };
 
 /* Appends "?" or "&" and the parameter. */
 static void url_parameter(struct rk_buf *url, const char *name, const uint64_t *value)
@@ -114,46 +114,17 @@ enum cli_exit cmd_kv_get(struct cli *cli, const struct args *args)
     return result;
 }
 
-/* Reads all of `file`. Errors: RK_IO, RK_TOO_LARGE. */
-static enum rk_status file_read(FILE *file, struct rk_buf *value)
-{
-    uint8_t part[16 * 1024];
-    size_t size = sizeof(part);
-
-    while (size == sizeof(part) && rk_buf_status(value) == RK_OK) {
-        size = fread(part, 1, sizeof(part), file);
-        rk_buf_append(value, part, size);
-    }
-    return ferror(file) != 0 ? RK_IO : rk_buf_status(value);
-}
-
 /* The operand itself, standard input for "-", a file's contents for "@FILE". */
 static enum rk_status value_read(const struct cli *cli, const char *text, struct rk_buf *value)
 {
-    enum rk_status status = RK_OK;
-
-    errno = 0;
     if (strcmp(text, "-") == 0) {
-        status = file_read(cli->in, value);
-    } else if (text[0] == '@') {
-        FILE *file = fopen(text + 1, "rb");
-        if (file == NULL) {
-            fprintf(cli->err, "raftkv: kv put: %s: %s\n", text + 1, strerror(errno));
-            return RK_IO;
-        }
-        status = file_read(file, value);
-        fclose(file);
-    } else {
-        rk_buf_append_text(value, text);
-        status = rk_buf_status(value);
+        return input_read(cli, "kv put", text, value);
     }
-    if (status == RK_TOO_LARGE) {
-        fprintf(cli->err, "raftkv: kv put: the value is larger than %d bytes\n",
-                (int)VALUE_SIZE_MAX);
-    } else if (status != RK_OK) {
-        fprintf(cli->err, "raftkv: kv put: cannot read the value: %s\n", strerror(errno));
+    if (text[0] == '@') {
+        return input_read(cli, "kv put", text + 1, value);
     }
-    return status;
+    rk_buf_append_text(value, text);
+    return rk_buf_status(value); /* a command line is shorter than a value may be */
 }
 
 /* The body of a write is `true`, or `false` when its condition did not hold. */
@@ -204,7 +175,7 @@ enum cli_exit cmd_kv_put(struct cli *cli, const struct args *args)
         fputs("raftkv: kv put: the key is empty\n", cli->err);
         return CLI_USAGE;
     }
-    rk_buf_init(&value, VALUE_SIZE_MAX);
+    rk_buf_init(&value, INPUT_SIZE_MAX);
     if (value_read(cli, operand(args, 1), &value) == RK_OK) {
         result = put_value(cli, args, rk_buf_bytes(&value));
     }

@@ -29,6 +29,8 @@ struct http_stub *node_start(const char *answer);
 
 /* Adds the tests of test_cli_member.c. */
 void member_tests_add(TCase *tcase);
+/* Adds the tests of test_cli_lock.c. */
+void lock_tests_add(TCase *tcase);
 /* Adds the tests of test_cli_watch.c. */
 void watch_tests_add(TCase *tcase);
 

@@ -517,6 +517,7 @@ int main(void)
     kv_tests_add(tcase);
     other_tests_add(tcase);
     member_tests_add(tcase);
+    lock_tests_add(tcase);
     watch_tests_add(tcase);
     return run_suite("cli", tcase);
 }
