@@ -142,9 +142,11 @@ void sim_node_start(struct sim *sim, struct sim_node *node)
     node->sm = node->applied > 0 ? sim_state_at(sim, node->applied) : sm_new();
     node->root = sm_publish(node->sm);
     node->view = raft_view(node->raft);
-    sim_tell(sim, node, "starts: term %llu, log to %llu%s",
-             (unsigned long long)node->disk_state.term, (unsigned long long)node->log.last,
-             node->view.is_recovering ? ", recovering" : "");
+    if (sim->now_us > 0) {
+        sim_tell(sim, node, "starts: term %llu, log to %llu%s",
+                 (unsigned long long)node->disk_state.term, (unsigned long long)node->log.last,
+                 node->view.is_recovering ? ", recovering" : "");
+    }
     sim->counts->recovering += node->view.is_recovering;
     oracle_restart(sim, node);
     (void)sim_node_step(sim, node, (struct raft_event){.type = RAFT_EVENT_DEADLINE});

@@ -104,23 +104,63 @@ void sim_tell_message(struct sim *sim, bool is_sent, const struct raft_message *
     (void)fprintf(sim->story, " term=%" PRIu64 "\n", message->term);
 }
 
+struct line {
+    bool is_silent; /* nobody listens: that there is something to tell is enough */
+    char text[256];
+    size_t size;
+};
+
+__attribute__((format(printf, 2, 3))) static void line_add(struct line *line, const char *format,
+                                                           ...)
+{
+    va_list arguments;
+    if (line->is_silent) {
+        line->size = 1;
+        return;
+    }
+    if (line->size > 0) {
+        line->size +=
+            (size_t)snprintf(line->text + line->size, sizeof line->text - line->size, ", ");
+    }
+    va_start(arguments, format);
+    line->size += (size_t)vsnprintf(line->text + line->size, sizeof line->text - line->size, format,
+                                    arguments);
+    va_end(arguments);
+}
+
+/* A follower that hears of a term, a leader or a commit is no news, unless everything is told. */
+static void add_role(const struct sim *sim, struct line *line, const struct raft_view *view,
+                     const struct raft_view *before)
+{
+    const bool has_changed = view->role != before->role ||
+                             view->hard_state.term != before->hard_state.term ||
+                             (view->leader != before->leader && view->leader != 0);
+    const bool is_news = view->role != RAFT_FOLLOWER || before->role == RAFT_LEADER;
+    if (has_changed && (is_news || sim->is_story_full)) {
+        line_add(line, "is %s of term %" PRIu64, raft_role_name(view->role), view->hard_state.term);
+    }
+}
+
+/* One line for all that a step changes. */
 void sim_tell_view(struct sim *sim, const struct sim_node *node, const struct raft_view *before)
 {
     const struct raft_view *view = &node->view;
-    if (view->role != before->role || view->hard_state.term != before->hard_state.term ||
-        (view->leader != before->leader && view->leader != 0)) {
-        sim_tell(sim, node, "is %s of term %" PRIu64 ", leader %" PRIu64,
-                 raft_role_name(view->role), view->hard_state.term, view->leader);
-    }
+    struct line line;
+    line.is_silent = sim->story == NULL;
+    line.size = 0;
+    add_role(sim, &line, view, before);
     if (view->last.index != before->last.index || view->last.term != before->last.term) {
-        sim_tell(sim, node, "has its log to %" PRIu64 "^%" PRIu64, view->last.index,
-                 view->last.term);
+        line_add(&line, "has its log to %" PRIu64 "^%" PRIu64, view->last.index, view->last.term);
     }
     if (view->config_index != before->config_index) {
-        sim_tell(sim, node, "goes by configuration %" PRIu64, view->config_index);
+        line_add(&line, "goes by configuration %" PRIu64, view->config_index);
     }
-    if (view->commit_index != before->commit_index) {
-        sim_tell(sim, node, "commits %" PRIu64, view->commit_index);
+    if (view->commit_index != before->commit_index &&
+        (view->role == RAFT_LEADER || sim->is_story_full)) {
+        line_add(&line, "commits %" PRIu64, view->commit_index);
+    }
+    if (line.size > 0) {
+        sim_tell(sim, node, "%s", line.text);
     }
 }
 
