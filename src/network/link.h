@@ -1,7 +1,8 @@
 /* link.h -- HTTP requests to peers: libcurl's multi interface behind a small door.
  *
- * One easy handle per request under way, connections kept alive and reused. Two classes never
- * share a connection, so that a vote or a heartbeat never waits behind entries (pitfall 42).
+ * One easy handle per request under way, connections kept alive and reused. Classes never share a
+ * connection, so that a vote or a heartbeat never waits behind entries, and neither waits behind
+ * a snapshot (pitfall 42).
  * Plain http only, no proxy, no redirects, answers bounded. An answer without a Content-Length
  * could be cut short unseen, and counts as cut short. No request is ever sent twice.
  *
@@ -23,8 +24,9 @@
 #include "base/status.h"
 
 enum link_class {
-    LINK_CONTROL, /* votes, heartbeats, identity, read-index */
-    LINK_BULK,    /* appends, forwarded writes */
+    LINK_CONTROL,  /* votes, heartbeats, identity, read-index */
+    LINK_BULK,     /* appends, forwarded writes */
+    LINK_SNAPSHOT, /* pieces of snapshots */
     LINK_CLASSES,
 };
 
@@ -42,7 +44,7 @@ struct link_options {
     void (*on_result)(void *context, const struct link_result *result); /* exactly once each */
     void *context;
     uint32_t connect_timeout_ms;
-    uint32_t requests_max; /* under way, of both classes together; past it link_post() is RK_BUSY */
+    uint32_t requests_max; /* under way, of all classes together; past it link_post() is RK_BUSY */
     uint32_t answer_size_max;
 };
 

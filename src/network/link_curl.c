@@ -1,5 +1,5 @@
-/* Two multi handles, one a class: a multi handle owns its connections, so the classes cannot share
- * one. Both put their sockets into one epoll descriptor, where an event's data is class and socket.
+/* A multi handle for each class: it owns its connections, so the classes cannot share one. All put
+ * their sockets into one epoll descriptor, where an event's data is class and socket.
  *
  * Nothing is ever sent twice. When a kept-alive connection dies before the first byte of an answer,
  * curl sends the request again on a new connection, up to five times, also a POST, and has no
@@ -29,13 +29,14 @@ enum {
 };
 
 /* To one peer, and kept in all. A leader has at most max-inflight (64) appends under way to each
- * peer; votes, heartbeats and reads are few. */
+ * peer; votes, heartbeats and reads are few, and of a snapshot one piece is on its way. */
 static const struct {
     long host_connections_max;
     long connections_max;
 } class_limits[LINK_CLASSES] = {
     [LINK_CONTROL] = {.host_connections_max = 8, .connections_max = 128},
     [LINK_BULK] = {.host_connections_max = 64, .connections_max = 512},
+    [LINK_SNAPSHOT] = {.host_connections_max = 1, .connections_max = 16},
 };
 
 struct request {

@@ -135,6 +135,39 @@ RK_MUST_USE enum rk_status wire_decode_admin_answer(struct rk_bytes body,
                                                     struct wire_admin_answer *ret,
                                                     const char **reason); /* RK_INVALID */
 
+/* POST /raft/snapshot: the leader's offer of a snapshot (RAFT_SNAPSHOT_REQUEST) with a piece of its
+ * file; without one it asks how much of it is there. */
+enum { WIRE_SNAPSHOT_CONFIG_SIZE_MAX = 64 * 1024 };
+struct wire_snapshot {
+    struct wire_envelope envelope;
+    raft_term term;
+    struct raft_entry_id last; /* the entry that the snapshot ends with */
+    raft_index config_index;
+    uint64_t sequence;
+    uint64_t size;   /* of the file, in bytes */
+    uint64_t digest; /* of the file */
+    uint64_t offset; /* of the piece; offset + piece.size <= size */
+    struct rk_bytes config;
+    struct rk_bytes piece;
+};
+void wire_encode_snapshot(const struct wire_snapshot *snapshot, struct rk_buf *buf);
+RK_MUST_USE enum rk_status wire_decode_snapshot(struct rk_bytes body, struct wire_snapshot *ret,
+                                                const char **reason); /* RK_INVALID */
+
+struct wire_snapshot_answer {
+    struct wire_envelope envelope;
+    raft_term term;
+    uint64_t sequence; /* echoed */
+    bool is_over;      /* RAFT_SNAPSHOT_RESPONSE, see accepted and match; else more is wanted: */
+    bool accepted;
+    raft_index match;
+    uint64_t offset; /* so many bytes of the file are there */
+};
+void wire_encode_snapshot_answer(const struct wire_snapshot_answer *answer, struct rk_buf *buf);
+RK_MUST_USE enum rk_status wire_decode_snapshot_answer(struct rk_bytes body,
+                                                       struct wire_snapshot_answer *ret,
+                                                       const char **reason); /* RK_INVALID */
+
 enum { WIRE_RESULT_SIZE_MAX = (2 << 20) + 64 };
 struct wire_forward_item {
     enum rk_status status;  /* RK_OK: applied, see result; RK_UNKNOWN: appended, fate open; else:

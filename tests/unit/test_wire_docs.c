@@ -6,7 +6,7 @@
 #include "network/wire.h"
 #include "support/run.h"
 
-enum { EXAMPLE_SIZE_MAX = 1024, EXAMPLES_COUNT = 17 };
+enum { EXAMPLE_SIZE_MAX = 1024, EXAMPLES_COUNT = 20 };
 
 static bool is_of(const char *example, const char *type)
 {
@@ -26,6 +26,8 @@ static const char *refusal(const char *example)
     struct wire_read_index read_index;
     struct wire_admin admin;
     struct wire_admin_answer admin_answer;
+    struct wire_snapshot snapshot;
+    struct wire_snapshot_answer snapshot_answer;
     const struct rk_bytes body = {(const uint8_t *)example, (uint32_t)strlen(example)};
     const char *reason = NULL;
     enum rk_status status;
@@ -38,6 +40,10 @@ static const char *refusal(const char *example)
         status = wire_decode_admin(body, &admin, &reason);
     } else if (is_of(example, "admin_answer")) {
         status = wire_decode_admin_answer(body, &admin_answer, &reason);
+    } else if (is_of(example, "snapshot")) {
+        status = wire_decode_snapshot(body, &snapshot, &reason);
+    } else if (is_of(example, "snapshot_answer")) {
+        status = wire_decode_snapshot_answer(body, &snapshot_answer, &reason);
     } else if (is_of(example, "forward")) {
         status = wire_decode_forward(body, &forward, &reason);
     } else if (is_of(example, "forward_answer")) {
@@ -58,6 +64,9 @@ static const char *expected(const char *example)
     }
     if (is_of(example, "admin")) {
         return "the target is cut short";
+    }
+    if (is_of(example, "snapshot")) {
+        return "the configuration is cut short";
     }
     if (is_of(example, "forward_answer")) {
         return "a result is cut short";
