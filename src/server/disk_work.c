@@ -70,18 +70,72 @@ static enum rk_status run_space(struct disk_work *work, struct disk_job *job)
     return data_dir_space(work->dir, &job->space);
 }
 
+static enum rk_status forget(struct disk_work *work, const struct disk_job *job, bool is_above)
+{
+    enum rk_status status = RK_OK;
+
+    for (uint32_t i = 0; status == RK_OK && i < job->forgotten_count; i++) {
+        if ((job->forgotten[i] >= job->noted.id.index) == is_above) {
+            status = log_store_remove_snapshot(work->store, job->forgotten[i]);
+        }
+    }
+    return status;
+}
+
+/* The new one is there before older ones go. */
+static enum rk_status run_snapshot(struct disk_work *work, struct disk_job *job)
+{
+    job->noted.config = rk_buf_bytes(&job->frames);
+    enum rk_status status = forget(work, job, true);
+    if (status == RK_OK) {
+        status = log_store_add_snapshot(work->store, &job->noted);
+    }
+    if (status == RK_OK) {
+        status = forget(work, job, false);
+    }
+    return status;
+}
+
+static enum rk_status run_compact(struct disk_work *work, struct disk_job *job)
+{
+    const uint64_t began_us = rk_monotonic_us();
+    const enum rk_status status =
+        log_store_compact(work->store, job->last, job->entries_max, &job->is_more);
+
+    job->took_us = rk_monotonic_us() - began_us;
+    job->base = work->store->bounds.base;
+    job->base_chain = work->store->bounds.base_chain;
+    return status;
+}
+
+static enum rk_status run_one(struct disk_work *work, struct disk_job *job)
+{
+    switch (job->type) {
+    case DISK_SPACE:
+        return run_space(work, job);
+    case DISK_SNAPSHOT:
+        return run_snapshot(work, job);
+    case DISK_COMPACT:
+        return run_compact(work, job);
+    case DISK_READ:
+    case DISK_WRITE:
+        break;
+    }
+    return log_store_read(work->store, job->first, job->last, job->bytes_max, &job->frames,
+                          &job->read_last);
+}
+
+/* What a failed write of any kind has begun ends all. */
 static void run_other(struct disk_work *work, struct disk_job *job)
 {
-    if (work->failed != RK_OK) {
-        job->status = work->failed;
+    if (work->failed == RK_OK) {
+        job->status = run_one(work, job);
+        if (job->type == DISK_SNAPSHOT || job->type == DISK_COMPACT) {
+            work->failed = job->status;
+        }
         return;
     }
-    if (job->type == DISK_SPACE) {
-        job->status = run_space(work, job);
-        return;
-    }
-    job->status = log_store_read(work->store, job->first, job->last, job->bytes_max, &job->frames,
-                                 &job->read_last);
+    job->status = work->failed;
 }
 
 uint32_t disk_work_run(struct disk_work *work, struct disk_job *const *jobs, uint32_t count)

@@ -19,7 +19,7 @@
 
 enum { DISK_WORK_MAX = 256 }; /* writes in one transaction */
 
-enum disk_job_type { DISK_WRITE = 1, DISK_READ, DISK_SPACE };
+enum disk_job_type { DISK_WRITE = 1, DISK_READ, DISK_SPACE, DISK_SNAPSHOT, DISK_COMPACT };
 
 struct disk_job {
     enum disk_job_type type;
@@ -29,7 +29,8 @@ struct disk_job {
     /* DISK_WRITE: done when durable. The job holds the blocks that its entries point into. */
     uint64_t write_number;
     struct raft_write write;
-    struct raft_entry *entries; /* write.entries points here */
+    struct raft_snapshot installed; /* write.snapshot points here, or to nothing */
+    struct raft_entry *entries;     /* write.entries points here */
     struct block **blocks;
     uint32_t blocks_count;
 
@@ -42,6 +43,19 @@ struct disk_job {
 
     /* DISK_SPACE: room on the file system. */
     struct data_dir_space space;
+
+    /* DISK_SNAPSHOT: notes `noted` down, its configuration in `frames`, and forgets those of
+     * `forgotten`; those at and above its index first. */
+    struct log_snapshot noted;
+    raft_index forgotten[LOG_SNAPSHOTS_MAX];
+    uint32_t forgotten_count;
+
+    /* DISK_COMPACT: at most `entries_max` entries up to `last` go; `base` is then the log's. */
+    uint32_t entries_max;
+    bool is_more;
+    struct raft_entry_id base;
+    uint64_t base_chain;
+    uint64_t took_us;
 };
 
 struct disk_job *disk_job_new(enum disk_job_type type);

@@ -21,6 +21,7 @@
 #include "storage/high_water.h"
 #include "storage/log_store_mem.h"
 #include "storage/log_store_sqlite.h"
+#include "storage/snap_store.h"
 
 enum {
     NODE_STOP_MS = 3000, /* both together within the 5 s that a stop may take */
@@ -34,6 +35,7 @@ struct lifecycle {
     struct data_dir *dir;
     struct log_store *store;
     struct high_water *water;
+    struct snap_store *snaps;
     struct root_board *board;
     struct node *node;
     struct gateway *gateway;
@@ -67,6 +69,7 @@ static enum rk_status open_store(struct lifecycle *life)
             .incarnation = rk_random_u64(),
         };
         life->store = log_store_mem_new(&memory);
+        life->snaps = snap_store_mem_new();
         rk_log(RK_LOG_WARN, "node", "log_store_memory",
                RK_TEXT("meaning", "nothing survives the end of this process"), RK_END);
         return RK_OK;
@@ -87,7 +90,14 @@ static enum rk_status open_store(struct lifecycle *life)
         data_dir_drop_ballast(life->dir);
         status = log_store_sqlite_open(&sqlite, &life->store, life->message, sizeof(life->message));
     }
-    return status == RK_OK ? open_high_water(life) : status;
+    if (status == RK_OK) {
+        status = open_high_water(life);
+    }
+    if (status == RK_OK) {
+        status = snap_store_file_open(data_dir_path(life->dir, "snapshots"), &life->snaps,
+                                      life->message, sizeof(life->message));
+    }
+    return status;
 }
 
 static enum rk_status open_node(struct lifecycle *life)
@@ -96,11 +106,13 @@ static enum rk_status open_node(struct lifecycle *life)
         .options = life->options,
         .store = life->store,
         .water = life->water,
+        .snaps = life->snaps,
         .dir = life->dir,
         .board = life->board,
     };
 
     life->water = NULL;
+    life->snaps = NULL;
     life->store = NULL; /* the node's, whatever comes of it */
     return node_start(&start, &life->node, life->message, sizeof(life->message));
 }
@@ -158,6 +170,7 @@ static void stop_all(struct lifecycle *life)
     gateway_free(life->gateway);
     node_free(life->node);
     root_board_free(life->board);
+    snap_store_close(life->snaps);
     high_water_close(life->water);
     log_store_close(life->store);
     data_dir_close(life->dir);

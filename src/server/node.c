@@ -79,6 +79,7 @@ static void node_watch_all(struct node *node)
     RK_ASSERT(node->epoll >= 0);
     watch(node, rk_queue_fd(node->mailbox));
     watch(node, rk_queue_fd(disk_results(node->disk)));
+    watch(node, rk_queue_fd(snap_results(node->snap_thread)));
     watch(node, http_listener_fd(node->peer_listener));
     watch(node, http_server_fd(node->peer_server));
     watch(node, link_fd(node->link));

@@ -21,11 +21,13 @@ struct node;
 struct log_store;
 struct high_water;
 struct data_dir;
+struct snap_store;
 
 struct node_start_options {
     const struct options *options; /* borrowed for the node's life */
     struct log_store *store;       /* taken over, on error too */
     struct high_water *water;      /* taken over, on error too; NULL with a memory store */
+    struct snap_store *snaps;      /* taken over, on error too */
     struct data_dir *dir;          /* borrowed; NULL with a memory store */
     struct root_board *board;      /* borrowed; the node publishes there */
 };

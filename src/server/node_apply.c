@@ -41,6 +41,7 @@ static void apply_one(struct node *node, const struct rk_frame *frame)
         node->is_view_stale = true;
     }
     node->last_applied = id.index;
+    node_snapshot_applied(node, frame, RK_FRAME_HEADER_SIZE + frame->payload.size);
     answer_waiter(node, id, &result);
     sm_result_done(&result);
 }
@@ -75,11 +76,11 @@ static void ask_for_older(struct node *node)
 void node_apply_read(struct node *node, struct disk_job *job)
 {
     node->is_reading_for_apply = false;
-    if (job->status != RK_OK) {
+    if (job->status != RK_OK && job->first == node->last_applied + 1) {
         node_end(node, job->status, "log_read_failed", job->first);
     }
     if (job->first != node->last_applied + 1) {
-        return;
+        return; /* a snapshot has come instead */
     }
     struct rk_bytes rest = rk_buf_bytes(&job->frames);
     while (rest.size > 0) {
@@ -100,7 +101,9 @@ static void publish(struct node *node)
         node->is_reclaim_due = true;
     }
     if (node->is_reclaim_due) {
-        node->is_reclaim_due = sm_reclaim(node->sm, root_oldest(node->board), RECLAIM_BUDGET);
+        const uint64_t held = node_snapshot_oldest_version(node);
+        const uint64_t oldest = root_oldest(node->board);
+        node->is_reclaim_due = sm_reclaim(node->sm, held < oldest ? held : oldest, RECLAIM_BUDGET);
     }
 }
 

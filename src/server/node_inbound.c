@@ -361,6 +361,8 @@ void node_peer_request(void *context, struct http_exchange *exchange,
         node_read_index_received(node, exchange);
     } else if (strcmp(path, "/raft/forward") == 0) {
         node_forward_received(node, exchange);
+    } else if (strcmp(path, "/raft/snapshot") == 0) {
+        node_receiving_request(node, exchange);
     } else if (strcmp(path, "/raft/admin") == 0) {
         node_admin_received(node, exchange);
     } else if (strcmp(path, "/raft/identity") == 0) {

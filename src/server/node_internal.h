@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "api/api.h"
+#include "base/frame.h"
 #include "base/prng.h"
 #include "network/link.h"
 #include "network/peer.h"
@@ -19,6 +20,7 @@
 #include "server/node.h"
 #include "server/outbox.h"
 #include "server/pending.h"
+#include "server/snap_thread.h"
 #include "server/tail.h"
 #include "statemachine/cluster_time.h"
 #include "statemachine/membership.h"
@@ -44,6 +46,12 @@ enum {
     NODE_FORWARD_BYTES_MAX = 1 << 20,
     NODE_FORWARD_RESULTS_MAX = 6 << 20,
     NODE_FORWARD_TIMEOUT_MS = 5000,
+    NODE_SNAPSHOT_BYTES = 256 << 20,      /* applied since the last snapshot: time for another */
+    NODE_SNAPSHOT_RETRY_MS = 30 * 1000,   /* after one for which there was no room */
+    NODE_SNAPSHOT_TIMEOUT_MS = 10 * 1000, /* a piece is answered within */
+    NODE_SNAPSHOT_POLL_MS = 20,           /* between two questions whether the state is built */
+    NODE_COMPACT_SLICE_US = 4000,         /* a slice of compaction aims to stay below */
+    NODE_COMPACT_ENTRIES_MAX = 1024,
 };
 
 /* Ids of no member: the address to join at, and the leader's as told there. */
@@ -68,6 +76,7 @@ enum outgoing_type {
     OUTGOING_READ_INDEX,
     OUTGOING_FORWARD,
     OUTGOING_ADMIN,
+    OUTGOING_SNAPSHOT,
 };
 
 struct outgoing {
@@ -77,9 +86,23 @@ struct outgoing {
     raft_term term;
     uint64_t bytes;            /* of an append's body */
     uint32_t round;            /* OUTGOING_IDENTITY: of asking */
+    uint64_t sequence;         /* OUTGOING_SNAPSHOT: of the offer */
     struct client_list items;  /* forwarded writes, or reads that wait for a read index */
     struct outgoing *previous; /* all that are under way */
     struct outgoing *next;
+};
+
+/* A snapshot on its way to a peer: what the core offered, and how far the file has come. */
+struct node_sending {
+    bool is_active;
+    raft_term term;
+    uint64_t sequence;
+    struct snap_ref ref;
+    bool is_asked;      /* the peer has said how much it has */
+    uint64_t offset;    /* it has so much */
+    bool is_busy;       /* a piece is being read, or on its way */
+    uint64_t due_ms;    /* nothing leaves before */
+    bool is_failed_due; /* the core is told at the end of the turn */
 };
 
 struct peer {
@@ -99,6 +122,7 @@ struct peer {
     bool is_reading;         /* the disk thread reads entries for the first of appends */
     raft_term reading_term;  /* in which it was asked to: read in another, they may be gone */
     bool is_refusal_reported;
+    struct node_sending sending;
     uint64_t heard_incarnation; /* while forming: what it says of itself; 0: nothing yet */
     char heard_client_address[RK_ADDRESS_SIZE_MAX + 1];
 
@@ -165,6 +189,65 @@ struct node_waits {
     uint64_t leaderless_since_ms; /* UINT64_MAX: there is one */
 };
 
+/* A snapshot that the leader offers, on its way here. */
+enum receiving_state {
+    RECEIVING_NOTHING,
+    RECEIVING_PIECES,
+    RECEIVING_BUILD, /* the file is whole; the worker builds the state */
+    RECEIVING_BUILT, /* waits to be noted down */
+    RECEIVING_NOTED, /* is being noted down */
+};
+
+struct node_receiving {
+    enum receiving_state state;
+    struct snap_ref ref;
+    raft_index config_index; /* as offered */
+    uint64_t offset;         /* so much of it is there */
+    bool is_busy;            /* a piece is with the worker */
+    bool is_said;            /* the log has said that it comes */
+    struct sm *sm;           /* BUILT, NOTED */
+    struct snap_info info;   /* BUILT, NOTED */
+
+    /* The question to which the answer is owed, NULL: none; and the core's answer to the one that is
+     * being stepped. */
+    struct http_exchange *exchange;
+    raft_node_id from;
+    uint64_t sequence;
+    bool is_stepping;
+    bool has_answer;
+    struct raft_message answer;
+};
+
+/* A state machine that another has taken the place of, while roots of it may be held. */
+struct former_sm {
+    struct sm *sm;
+    uint64_t version; /* of the first root that is not its own */
+    struct former_sm *next;
+};
+
+struct node_snapshots {
+    struct snap_info held[LOG_SNAPSHOTS_MAX]; /* noted down; ascending */
+    uint32_t held_count;
+    bool is_noting; /* the disk thread notes one down, or forgets some */
+
+    /* taking */
+    bool is_taking;
+    uint64_t root_version;  /* of the root that is held for it */
+    uint64_t retry_ms;      /* none is taken before */
+    uint64_t applied_bytes; /* since the newest */
+    raft_index wanted_base; /* where the log may begin, for all that the node knows */
+    uint64_t recompact_ms;
+
+    /* compaction */
+    bool is_compacting;
+    uint32_t slice_entries;
+    struct raft_entry_id base; /* of the log on disk, as far as heard */
+    uint64_t base_chain;
+
+    struct node_receiving receiving;
+    struct former_sm *former; /* oldest last */
+};
+
 /* What node_view_refresh() reads without a lock. */
 struct node_numbers {
     _Atomic uint64_t commit_index;
@@ -182,6 +265,7 @@ struct node {
     struct data_dir *dir;
     struct root_board *board;
     struct disk_thread *disk;
+    struct snap_thread *snap_thread;
 
     /* identity */
     enum standing standing;
@@ -224,11 +308,15 @@ struct node {
     /* state machine */
     struct sm *sm;
     raft_index last_applied;
+    raft_term applied_term; /* of that entry, and its chain */
+    uint64_t applied_chain;
     raft_index last_published;
     uint64_t started_wall_ms; /* Unix time, to show */
     bool is_reclaim_due;      /* old versions are left to free */
     bool is_reading_for_apply;
     bool is_apply_due; /* more is committed than one turn applies */
+
+    struct node_snapshots snaps;
 
     /* requests */
     struct rk_queue *mailbox;  /* struct client_request * */
@@ -318,9 +406,8 @@ void node_persisted(struct node *node, struct disk_job *job);
 void node_restart_core(struct node *node, const struct raft_restored *restored);
 
 /* node_restore.c: what the log says at start. */
-RK_MUST_USE enum rk_status node_restore(struct node *node, struct log_store *store,
-                                        const struct high_water *water, char *message,
-                                        size_t message_size);
+RK_MUST_USE enum rk_status node_restore(struct node *node, const struct node_start_options *start,
+                                        char *message, size_t message_size);
 
 /* node_apply.c: applies what is committed; the core hears of it in node_report_applied(). */
 void node_apply(struct node *node);
@@ -404,6 +491,39 @@ void node_outgoing_free(struct node *node, struct outgoing *outgoing);
 RK_MUST_USE enum rk_status node_post(struct node *node, enum link_class class, const char *path,
                                      struct rk_buf *body, uint32_t timeout_ms,
                                      struct outgoing *outgoing);
+
+/* node_snapshot.c: taking snapshots, and cutting the log that they stand for. */
+void node_snapshot_turn(struct node *node);
+uint64_t node_snapshot_deadline_ms(const struct node *node);
+void node_snapshot_done(struct node *node); /* frees what is left */
+void node_snapshot_applied(struct node *node, const struct rk_frame *frame, uint32_t size);
+uint64_t node_snapshot_oldest_version(const struct node *node); /* held; UINT64_MAX: none */
+void node_snapshot_noted(struct node *node, const struct disk_job *job);
+void node_snapshot_compacted(struct node *node, const struct disk_job *job);
+/* NULL: none in the list. */
+const struct snap_info *node_snapshot_find(const struct node *node, struct raft_entry_id id);
+void node_snapshot_note(struct node *node, const struct snap_info *info);
+void node_snapshot_retain(struct node *node);
+void node_snapshot_to_raft(const struct snap_info *info, struct raft_snapshot *ret);
+
+/* node_snapshot_send.c: on the leader. */
+void node_sending_begin(struct node *node, struct peer *peer, const struct raft_message *offer);
+void node_sending_turn(struct node *node);
+uint64_t node_sending_deadline_ms(const struct node *node);
+void node_sending_piece(struct node *node, struct snap_job *job);
+void node_sending_result(struct node *node, struct outgoing *outgoing,
+                         const struct link_result *result);
+bool node_sending_uses(const struct node *node, struct raft_entry_id id);
+
+/* node_snapshot_receive.c: on a follower. */
+void node_receiving_request(struct node *node, struct http_exchange *exchange);
+void node_receiving_answer(struct node *node, const struct raft_message *message);
+void node_receiving_piece(struct node *node, const struct snap_job *job);
+void node_receiving_built(struct node *node, struct snap_job *job);
+void node_receiving_turn(struct node *node);
+void node_receiving_noted(struct node *node);
+/* The core's write puts the snapshot in the place of the log. */
+void node_receiving_replace_log(struct node *node, const struct raft_snapshot *snapshot);
 
 /* node_inbound.c: the peer listener. */
 void node_peer_request(void *context, struct http_exchange *exchange,

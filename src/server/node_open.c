@@ -67,13 +67,14 @@ enum rk_status node_open(const struct node_start_options *start, struct node **r
                          size_t message_size)
 {
     struct node *node = node_new(start);
-    enum rk_status status = node_restore(node, start->store, start->water, message, message_size);
+    enum rk_status status = node_restore(node, start, message, message_size);
 
     if (status == RK_OK) {
         RK_ASSERT(message_size >= HTTP_LISTENER_ERROR_SIZE);
         status = http_listener_open(start->options->peer_listen, &node->peer_listener, message);
     }
     if (status != RK_OK) {
+        snap_store_close(start->snaps);
         high_water_close(start->water);
         log_store_close(start->store);
         node_free(node);
@@ -81,6 +82,7 @@ enum rk_status node_open(const struct node_start_options *start, struct node **r
     }
     open_peer_side(node);
     node->disk = disk_thread_start(start->store, start->water, start->dir);
+    node->snap_thread = snap_thread_start(start->snaps);
     node->is_view_stale = true;
     node_view_update(node);
     *ret = node;
@@ -98,6 +100,7 @@ void node_free(struct node *node)
         http_server_free(node->peer_server);
     }
     disk_thread_stop(node->disk); /* not before: until now others could ask after its health */
+    snap_thread_stop(node->snap_thread);
     link_free(node->link);
     while (node->outgoings != NULL) {
         node_outgoing_free(node, node->outgoings);
@@ -106,6 +109,7 @@ void node_free(struct node *node)
     outbox_done(&node->outbox);
     pending_done(&node->pending);
     node_watch_close(node);
+    node_snapshot_done(node);
     sm_free(node->sm);
     rk_queue_free(node->mailbox);
     if (node->kept != NULL) {

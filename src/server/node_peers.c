@@ -185,8 +185,9 @@ static void read_for_peer(struct node *node, struct peer *peer, raft_index last)
     struct disk_job *job = disk_job_new(DISK_READ);
 
     job->cookie = peer->id;
-    /* From the entry before, for its chain; there is none before the first. */
-    job->first = append->previous.index > 0 ? append->previous.index : 1;
+    /* From the entry before, for its chain; that before the log's first is known. */
+    job->first = append->previous.index > node->snaps.base.index ? append->previous.index
+                                                                 : append->previous.index + 1;
     job->last = last;
     /* The entry before may be of any size, and at least one after it must come along. */
     job->bytes_max = RK_APPEND_BYTES_TARGET + RK_FRAME_SIZE_MAX;
@@ -238,30 +239,31 @@ static void pump_appends(struct node *node, struct peer *peer)
         } else if (tail_chain(&node->tail, append->previous.index, &chain)) {
             send_from_tail(node, peer, chain);
         } else {
-            const raft_index last = append->entries_last > append->previous.index
-                                        ? append->entries_last
-                                        : append->previous.index;
-            if (last == 0) {
-                send_append(node, peer, 0, (struct rk_bytes){0}, append->previous);
+            const bool is_probe = append->entries_last == append->previous.index;
+            if (is_probe && append->previous.index == node->snaps.base.index) {
+                send_append(node, peer, node->snaps.base_chain, (struct rk_bytes){0},
+                            append->previous);
                 continue;
             }
-            read_for_peer(node, peer, last);
+            read_for_peer(node, peer, append->entries_last);
         }
     }
 }
 
-/* Cuts the entry `previous` itself off the front of what was read, keeping its chain. */
-static bool cut_previous(struct rk_bytes *frames, raft_index previous, uint64_t *ret_chain)
+/* Cuts the entry `previous` itself off the front of what was read, keeping its chain; the one before
+ * the log's first was not read. */
+static bool cut_previous(const struct node *node, struct rk_bytes *frames, raft_index previous,
+                         uint64_t *ret_chain)
 {
     struct rk_frame frame;
     uint32_t size = 0;
 
-    *ret_chain = 0;
     if (rk_frame_read(*frames, &frame, &size) != RK_OK) {
         return false;
     }
-    if (previous == 0) {
-        return frame.index == 1;
+    if (frame.index == previous + 1 && previous == node->snaps.base.index) {
+        *ret_chain = node->snaps.base_chain;
+        return true;
     }
     if (frame.index != previous) {
         return false;
@@ -290,13 +292,17 @@ void node_append_read(struct node *node, struct disk_job *job)
     struct peer *peer = node_peer(node, job->cookie);
     uint64_t chain = 0;
 
-    if (job->status != RK_OK) {
+    if (job->status != RK_OK && job->status != RK_COMPACTED) {
         node_end(node, job->status, "log_read_failed", job->first);
     }
     if (peer == NULL) {
         return;
     }
     peer->is_reading = false;
+    if (job->status == RK_COMPACTED) { /* meanwhile; the core knows what it gets instead */
+        peer->is_unreachable_due = true;
+        return;
+    }
     if (peer->appends_count == 0 || !append_is_current(node, appends_first(peer)) ||
         peer->reading_term != node->view.hard_state.term) {
         pump_appends(node, peer);
@@ -304,7 +310,7 @@ void node_append_read(struct node *node, struct disk_job *job)
     }
     struct rk_bytes frames = rk_buf_bytes(&job->frames);
     const struct raft_entry_id previous = appends_first(peer)->append_request.previous;
-    if (!cut_previous(&frames, previous.index, &chain)) {
+    if (!cut_previous(node, &frames, previous.index, &chain)) {
         /* The queue has moved on since: look again. */
         pump_appends(node, peer);
         return;
@@ -315,6 +321,10 @@ void node_append_read(struct node *node, struct disk_job *job)
 
 void node_send(struct node *node, const struct raft_message *message)
 {
+    if (message->type == RAFT_SNAPSHOT_RESPONSE) {
+        node_receiving_answer(node, message);
+        return;
+    }
     if (message->request != 0) {
         node_answer(node, message);
         return;
@@ -325,6 +335,10 @@ void node_send(struct node *node, const struct raft_message *message)
     struct peer *peer = node_peer(node, message->to);
     if (peer == NULL) {
         return; /* left the configuration meanwhile */
+    }
+    if (message->type == RAFT_SNAPSHOT_REQUEST) {
+        node_sending_begin(node, peer, message);
+        return;
     }
     if (message->type == RAFT_APPEND_REQUEST) {
         appends_push(peer, message);
@@ -489,6 +503,9 @@ void node_link_result(void *context, const struct link_result *result)
         break;
     case OUTGOING_FORWARD:
         node_forward_result(node, outgoing, result);
+        break;
+    case OUTGOING_SNAPSHOT:
+        node_sending_result(node, outgoing, result);
         break;
     }
     node_outgoing_free(node, outgoing);

@@ -13,8 +13,10 @@
 struct restoring {
     struct node *node;
     struct raft_restored restored;
-    struct raft_trail_run *runs; /* RAFT_TRAIL_RUNS_MAX of them */
-    struct raft_entry_id last;   /* of the log */
+    struct raft_trail_run *runs;      /* RAFT_TRAIL_RUNS_MAX of them */
+    struct raft_entry_id last;        /* of the log */
+    const struct snap_info *snapshot; /* that the state was read from; NULL: none */
+    bool is_in_log; /* the log has the entry that the snapshot ends with, of the same history */
     bool has_command;
 };
 
@@ -46,10 +48,12 @@ static enum rk_status note_config(struct restoring *restoring, const struct raft
         membership_decode(frame.body, &membership) != RK_OK) {
         return RK_CORRUPT;
     }
-    node->membership_before = node->membership;
-    node->membership_before_index = node->membership_index;
-    node->membership = membership;
-    node->membership_index = entry->id.index;
+    if (entry->id.index > node->membership_index) { /* the snapshot may be past it */
+        node->membership_before = node->membership;
+        node->membership_before_index = node->membership_index;
+        node->membership = membership;
+        node->membership_index = entry->id.index;
+    }
     if (restored->logged_configs_count == 2) {
         restored->logged_configs[0] = restored->logged_configs[1];
         restored->logged_configs_count = 1;
@@ -74,6 +78,15 @@ static enum rk_status note_time(struct restoring *restoring, const struct raft_e
     return status;
 }
 
+/* 0: the frame cannot be read, which the scan has looked at. */
+static uint64_t chain_of(const struct raft_entry *entry)
+{
+    struct rk_frame frame;
+    uint32_t size = 0;
+
+    return rk_frame_read(entry->frame, &frame, &size) == RK_OK ? frame.chain : 0;
+}
+
 static enum rk_status on_entry(void *context, const struct raft_entry *entry)
 {
     struct restoring *restoring = context;
@@ -84,6 +97,9 @@ static enum rk_status on_entry(void *context, const struct raft_entry *entry)
         if (status != RK_OK) {
             return status;
         }
+    }
+    if (restoring->snapshot != NULL && entry->id.index == restoring->snapshot->ref.id.index) {
+        restoring->is_in_log = chain_of(entry) == restoring->snapshot->chain;
     }
     if (entry->id.index == restoring->last.index) {
         const enum rk_status status = note_time(restoring, entry);
@@ -107,6 +123,160 @@ static enum rk_status scan(struct restoring *restoring, struct log_store *store,
     return status;
 }
 
+/* ---- the snapshot ---- */
+
+static bool is_as_noted(const struct snap_info *info, const struct log_snapshot *noted)
+{
+    return info->ref.id.term == noted->id.term && info->ref.size == noted->size &&
+           info->ref.digest == noted->digest && info->chain == noted->chain &&
+           info->config_index == noted->config_index;
+}
+
+/* Errors: RK_CORRUPT (damaged, or gone), RK_IO. */
+static enum rk_status load_one(struct node *node, const struct log_snapshot *noted,
+                               struct snap_store *snaps, struct snap_info *ret)
+{
+    struct sm *sm = NULL;
+
+    enum rk_status status = snap_load(snaps, noted->id, &sm, ret);
+    if (status == RK_OK && !is_as_noted(ret, noted)) {
+        sm_free(sm);
+        status = RK_CORRUPT;
+    }
+    if (status != RK_OK) {
+        return status == RK_NOT_FOUND ? RK_CORRUPT : status;
+    }
+    sm_free(node->sm);
+    node->sm = sm;
+    return RK_OK;
+}
+
+/* The newest that is whole; damaged ones are forgotten. What the log begins after can only be built
+ * on by a snapshot that reaches so far. */
+static enum rk_status load_newest(struct node *node, struct log_store *store,
+                                  struct snap_store *snaps)
+{
+    struct snap_info *info = &node->snaps.held[0];
+    enum rk_status status = RK_NOT_FOUND;
+
+    while (store->snapshots_count > 0) {
+        const struct log_snapshot *noted = &store->snapshots[store->snapshots_count - 1];
+        const raft_index index = noted->id.index;
+        if (index < store->bounds.base.index) {
+            return RK_CORRUPT;
+        }
+        status = load_one(node, noted, snaps, info);
+        if (status != RK_CORRUPT) {
+            break;
+        }
+        rk_log(RK_LOG_ERROR, "snapshot", "damaged", RK_U64("index", index), RK_END);
+        status = log_store_remove_snapshot(store, index);
+        if (status != RK_OK) {
+            return status;
+        }
+        status = RK_CORRUPT;
+    }
+    node->snaps.held_count = status == RK_OK;
+    return status;
+}
+
+/* Keeps the one that was read, and what the log store has noted down before it. */
+static enum rk_status retain(const struct node *node, struct log_store *store,
+                             struct snap_store *snaps)
+{
+    const struct raft_entry_id id = node->snaps.held[0].ref.id;
+    enum rk_status status = RK_OK;
+
+    while (status == RK_OK && store->snapshots_count > node->snaps.held_count) {
+        status = log_store_remove_snapshot(store, store->snapshots[0].id.index);
+    }
+    return status == RK_OK ? snap_store_retain(snaps, &id, node->snaps.held_count) : status;
+}
+
+static enum rk_status load_snapshot(struct node *node, struct log_store *store,
+                                    struct snap_store *snaps, char *message, size_t message_size)
+{
+    const struct snap_info *info = &node->snaps.held[0];
+
+    enum rk_status status = load_newest(node, store, snaps);
+    if (status == RK_NOT_FOUND || (status == RK_CORRUPT && store->bounds.base.index == 0)) {
+        status = RK_OK; /* the log is whole: all comes out of it */
+    }
+    if (status == RK_OK) {
+        status = retain(node, store, snaps);
+    }
+    if (status != RK_OK) {
+        (void)snprintf(message, message_size,
+                       "snapshots: %s; the log begins after entry %llu, and cannot do without",
+                       rk_status_text(status), (unsigned long long)store->bounds.base.index);
+        return status;
+    }
+    if (node->snaps.held_count > 0) {
+        node->membership = info->membership;
+        node->membership_index = info->config_index;
+        node->last_applied = info->ref.id.index;
+        node->applied_term = info->ref.id.term;
+        node->applied_chain = info->chain;
+        rk_log(RK_LOG_INFO, "snapshot", "loaded", RK_U64("index", info->ref.id.index),
+               RK_U64("bytes", info->ref.size), RK_END);
+    }
+    return RK_OK;
+}
+
+/* A snapshot is of what was committed: a log that ends before it, or differs there, gives way. */
+static enum rk_status reset_log(struct restoring *restoring, struct log_store *store, char *message,
+                                size_t message_size)
+{
+    struct node *node = restoring->node;
+    const struct snap_info *info = restoring->snapshot;
+    struct raft_snapshot snapshot;
+    const struct raft_write write = {.snapshot = &snapshot};
+    const struct raft_write *const writes[] = {&write};
+
+    rk_log(RK_LOG_WARN, "node", "log_gives_way_to_snapshot",
+           RK_U64("last_index", store->bounds.last.index), RK_U64("index", info->ref.id.index),
+           RK_END);
+    node_snapshot_to_raft(info, &snapshot);
+    const enum rk_status status = log_store_write(store, writes, 1);
+    if (status != RK_OK) {
+        (void)snprintf(message, message_size, "raft.db: %s", rk_status_text(status));
+        return status;
+    }
+    restoring->restored.runs_count = 0;
+    restoring->restored.logged_configs_count = 0;
+    node->membership = info->membership;
+    node->membership_index = info->config_index;
+    node->membership_before = (struct membership){0};
+    node->membership_before_index = 0;
+    return RK_OK;
+}
+
+static enum rk_status read_log(struct restoring *restoring, struct log_store *store, char *message,
+                               size_t message_size)
+{
+    struct node *node = restoring->node;
+
+    if (node->snaps.held_count > 0) {
+        restoring->snapshot = &node->snaps.held[0];
+        restoring->is_in_log = store->bounds.base.index == node->last_applied &&
+                               store->bounds.base_chain == node->applied_chain;
+    }
+    enum rk_status status = scan(restoring, store, message, message_size);
+    if (status == RK_OK && restoring->snapshot != NULL && !restoring->is_in_log) {
+        status = reset_log(restoring, store, message, message_size);
+    }
+    if (status == RK_OK && restoring->snapshot != NULL) {
+        cluster_time_note(&node->time, sm_publish(node->sm).time_ms, node->now_ms);
+    }
+    node->snaps.base = store->bounds.base;
+    node->snaps.base_chain = store->bounds.base_chain;
+    node->snaps.wanted_base = store->bounds.base.index;
+    node->snaps.slice_entries = NODE_COMPACT_ENTRIES_MAX / 4;
+    return status;
+}
+
+/* ---- the core ---- */
+
 /* A node whose id is not certain may be told another one: then the core is made anew of this. */
 static void keep_restored(struct node *node, const struct raft_restored *restored)
 {
@@ -129,6 +299,11 @@ static void start_core(struct node *node, struct restoring *restoring, struct lo
     restored->base = store->bounds.base;
     restored->last = store->bounds.last;
     restored->runs = restoring->runs;
+    if (restoring->snapshot != NULL) {
+        restored->snapshot = restoring->snapshot->ref.id;
+        restored->config_index = restoring->snapshot->config_index;
+        membership_to_raft(&restoring->snapshot->membership, &restored->config);
+    }
     if (node->standing == STANDING_FORMING) {
         node_identity_initial_config(node, &restored->config);
     }
@@ -139,7 +314,8 @@ static void start_core(struct node *node, struct restoring *restoring, struct lo
     }
     /* Nothing but the scan and that, but an entry by a client is there only because the first
      * configuration was committed before it. */
-    node->is_firm = restoring->has_command || node->membership_before_index > 0;
+    node->is_firm =
+        restoring->has_command || node->membership_before_index > 0 || restoring->snapshot != NULL;
     rk_log(RK_LOG_INFO, "node", "log_restored", RK_U64("last_index", restored->last.index),
            RK_U64("last_term", restored->last.term), RK_U64("term", restored->hard_state.term),
            RK_END);
@@ -179,9 +355,10 @@ static enum rk_status apply_high_water(struct node *node, struct log_store *stor
     return status;
 }
 
-enum rk_status node_restore(struct node *node, struct log_store *store,
-                            const struct high_water *water, char *message, size_t message_size)
+enum rk_status node_restore(struct node *node, const struct node_start_options *start,
+                            char *message, size_t message_size)
 {
+    struct log_store *store = start->store;
     struct restoring restoring = {
         .node = node,
         .last = store->bounds.last,
@@ -191,9 +368,12 @@ enum rk_status node_restore(struct node *node, struct log_store *store,
 
     node->now_ms = rk_monotonic_ms();
     node->incarnation = store->identity.incarnation;
-    enum rk_status status = scan(&restoring, store, message, message_size);
-    if (status == RK_OK && water != NULL) {
-        status = apply_high_water(node, store, water, message, message_size);
+    enum rk_status status = load_snapshot(node, store, start->snaps, message, message_size);
+    if (status == RK_OK) {
+        status = read_log(&restoring, store, message, message_size);
+    }
+    if (status == RK_OK && start->water != NULL) {
+        status = apply_high_water(node, store, start->water, message, message_size);
     }
     node->view.hard_state = store->hard_state;
     if (status == RK_OK) {

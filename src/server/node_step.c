@@ -155,6 +155,10 @@ static void perform_write(struct node *node, bool is_own)
     struct disk_job *job = disk_job_new(DISK_WRITE);
     const uint32_t count = write->entries_count;
 
+    if (write->snapshot != NULL) {
+        job->installed = *write->snapshot;
+        node_receiving_replace_log(node, write->snapshot);
+    }
     if (write->truncate_from != 0) {
         cluster_time_doubt(&node->time);
         truncate_tail(node, write->truncate_from);
@@ -173,6 +177,7 @@ static void perform_write(struct node *node, bool is_own)
     }
     job->write = *write;
     job->write.entries = job->entries;
+    job->write.snapshot = write->snapshot != NULL ? &job->installed : NULL;
     node_disk_submit(node, job);
 }
 

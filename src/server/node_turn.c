@@ -52,6 +52,12 @@ static void take_results(struct node *node)
         case DISK_SPACE:
             take_space(node, job);
             break;
+        case DISK_SNAPSHOT:
+            node_snapshot_noted(node, job);
+            break;
+        case DISK_COMPACT:
+            node_snapshot_compacted(node, job);
+            break;
         }
         node->disk_jobs--;
         disk_job_free(job);
@@ -162,6 +168,7 @@ void node_turn(struct node *node)
     node_report_unreachable(node);
     node_apply(node);
     node_report_applied(node);
+    node_snapshot_turn(node);
     node_complete_reads(node);
     node_watch_turn(node);
     look_at_space(node);
@@ -217,5 +224,6 @@ uint64_t node_deadline_ms(struct node *node)
     deadline_ms = sooner(deadline_ms, node_members_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_watch_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_expire_deadline_ms(node));
+    deadline_ms = sooner(deadline_ms, node_snapshot_deadline_ms(node));
     return deadline_ms;
 }

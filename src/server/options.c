@@ -454,8 +454,7 @@ void options_help(FILE *file)
           file);
     for (uint32_t i = 0; i < count; i++) {
         const struct options_row *row = &rows[i];
-        fprintf(file, "  --%s %s\n      %s (default: %s%s)\n", row->key, options_row_form(row),
-                row->help, row->derived != NULL ? row->derived : row->value,
-                row->offset == OPTIONS_NOWHERE ? "; this version supports no other" : "");
+        fprintf(file, "  --%s %s\n      %s (default: %s)\n", row->key, options_row_form(row),
+                row->help, row->derived != NULL ? row->derived : row->value);
     }
 }

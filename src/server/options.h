@@ -50,7 +50,10 @@ struct options {
     char datacenter[OPTIONS_NAME_SIZE];
     uint32_t heartbeat_interval_ms; /* less than a third of election_timeout_ms */
     uint32_t election_timeout_ms;
-    uint32_t max_inflight; /* 1 .. RAFT_INFLIGHT_MAX */
+    uint32_t max_inflight;     /* 1 .. RAFT_INFLIGHT_MAX */
+    uint32_t snapshot_rate;    /* bytes a second, to one peer */
+    uint32_t snapshot_entries; /* at least 1 */
+    uint32_t trailing_entries;
     uint32_t max_key_size;
     uint32_t max_value_size;
     uint32_t max_request_size;

@@ -93,20 +93,20 @@ static const struct options_row rows[] = {
     {.key = "snapshot-rate",
      .kind = OPTIONS_SIZE,
      .value = "64MiB",
-     RANGE(1 << 16, 1ULL << 40),
-     .offset = OPTIONS_NOWHERE,
+     RANGE(1 << 16, 1U << 31),
+     AT(snapshot_rate),
      .help = "bytes of a snapshot sent to one peer in a second"},
     {.key = "snapshot-entries",
      .kind = OPTIONS_COUNT,
      .value = "100000",
-     RANGE(1, 1ULL << 40),
-     .offset = OPTIONS_NOWHERE,
+     RANGE(1, 1U << 31),
+     AT(snapshot_entries),
      .help = "log entries after which a snapshot is taken"},
     {.key = "trailing-entries",
      .kind = OPTIONS_COUNT,
      .value = "10000",
-     RANGE(0, 1ULL << 40),
-     .offset = OPTIONS_NOWHERE,
+     RANGE(0, 1U << 31),
+     AT(trailing_entries),
      .help = "log entries kept behind a snapshot for slow followers"},
     {.key = "max-key-size",
      .kind = OPTIONS_SIZE,
@@ -277,9 +277,7 @@ static enum rk_status set_text(const struct options_row *row, const char *text,
     if (!is_valid) {
         return RK_INVALID;
     }
-    if (row->offset != OPTIONS_NOWHERE) {
-        memcpy((char *)options + row->offset, text, size + 1);
-    }
+    memcpy((char *)options + row->offset, text, size + 1);
     return RK_OK;
 }
 
@@ -423,9 +421,6 @@ static enum rk_status set_number(const struct options_row *row, const char *text
     if (row->words == NULL && (value < row->min || value > row->max)) {
         return RK_INVALID;
     }
-    if (row->offset == OPTIONS_NOWHERE) {
-        return RK_OK;
-    }
     if (row->kind == OPTIONS_SWITCH) {
         const bool is_on = value != 0;
         memcpy((char *)options + row->offset, &is_on, sizeof(is_on));
@@ -478,19 +473,6 @@ static void say_allowed(const struct options_row *row, char *why, size_t why_siz
     }
 }
 
-/* Numbers are compared as numbers: 65536KiB is the default 64MiB. */
-static bool is_default(const struct options_row *row, const char *text)
-{
-    uint64_t value = 0;
-    uint64_t expected = 0;
-
-    if (row->kind == OPTIONS_ADDRESS) {
-        return strcmp(row->value, text) == 0;
-    }
-    return number_parse(row, text, &value) == RK_OK &&
-           number_parse(row, row->value, &expected) == RK_OK && value == expected;
-}
-
 enum rk_status options_row_set(const struct options_row *row, const char *text,
                                struct options *options, char *why, size_t why_size)
 {
@@ -506,11 +488,6 @@ enum rk_status options_row_set(const struct options_row *row, const char *text,
     }
     if (status != RK_OK) {
         say_allowed(row, why, why_size);
-        return RK_INVALID;
-    }
-    if (row->offset == OPTIONS_NOWHERE && !is_default(row, text)) {
-        snprintf(why, why_size, "%s is not supported by this version; allowed: its default, %s",
-                 row->key, row->derived != NULL ? row->derived : row->value);
         return RK_INVALID;
     }
     return RK_OK;

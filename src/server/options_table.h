@@ -21,8 +21,6 @@ enum options_kind {
     OPTIONS_SWITCH, /* as OPTIONS_CHOICE, for a bool: false is the first word */
 };
 
-enum { OPTIONS_NOWHERE = INT32_MAX };
-
 struct options_row {
     const char *key;
     enum options_kind kind;
@@ -31,7 +29,7 @@ struct options_row {
     uint64_t min;        /* of numbers: milliseconds, bytes, per cent, or a plain count */
     uint64_t max;
     const char *words; /* of choices: "a|b|c" */
-    uint32_t offset;   /* in struct options, or OPTIONS_NOWHERE: only the default is supported */
+    uint32_t offset;   /* in struct options */
     const char *help;
 };
 

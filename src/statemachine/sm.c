@@ -152,6 +152,14 @@ struct sm_root sm_view(const struct sm *sm)
     };
 }
 
+void sm_continue(struct sm *sm, uint64_t version)
+{
+    if (sm->heap.version <= version) {
+        sm->heap.version = version + 1;
+    }
+    sm->is_changed = true;
+}
+
 bool sm_reclaim(struct sm *sm, uint64_t oldest_version, uint32_t budget)
 {
     const uint64_t published = sm->heap.version - 1;

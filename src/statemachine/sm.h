@@ -66,6 +66,10 @@ bool sm_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_
  * the version stays. The first version is 1. */
 struct sm_root sm_publish(struct sm *sm);
 
+/* For one that takes another's place: its next root has a version above `version`, so that whoever
+ * compares versions sees them rise. */
+void sm_continue(struct sm *sm, uint64_t version);
+
 /* Frees what only roots older than `oldest_version` could reach: every root that somebody holds
  * has that version or a later one. The root published last counts as held, whatever the argument.
  * At most `budget` nodes and items a call. Returns true while more is left to free. */

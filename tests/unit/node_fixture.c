@@ -109,6 +109,7 @@ struct disk_job *disk_job_new(enum disk_job_type type)
     struct disk_job *job = rk_heap_zalloc(1, sizeof(*job));
 
     job->type = type;
+    rk_buf_init(&job->frames, POST_BODY_MAX);
     return job;
 }
 
@@ -131,6 +132,20 @@ void disk_submit(struct disk_thread *disk, struct disk_job *job)
     fixture.jobs_count++;
 }
 
+void snap_submit(struct snap_thread *snaps, struct snap_job *job)
+{
+    (void)snaps;
+    ck_assert_uint_lt(fixture.snap_jobs_count, FIXTURE_SNAP_JOBS_MAX);
+    fixture.snap_jobs[fixture.snap_jobs_count] = job;
+    fixture.snap_jobs_count++;
+}
+
+struct rk_queue *snap_results(struct snap_thread *snaps)
+{
+    (void)snaps;
+    return fixture.snap_results;
+}
+
 uint64_t disk_busy_since_ms(const struct disk_thread *disk)
 {
     (void)disk;
@@ -148,6 +163,9 @@ static void set_options(struct options *options)
         .max_inflight = 64,
         .max_pending_writes = 8192,
         .max_connections = 64,
+        .snapshot_entries = 100000,
+        .trailing_entries = 10000,
+        .snapshot_rate = 1 << 30,
     };
     (void)snprintf(options->node_id, sizeof(options->node_id), "n1");
     (void)snprintf(options->peer_advertise, sizeof(options->peer_advertise), "127.0.0.1:8301");
@@ -169,6 +187,7 @@ void fixture_open(void)
     struct node *node = rk_heap_zalloc(1, sizeof(*node));
     fixture.node = node;
     fixture.board = root_board_new(1);
+    fixture.snap_results = rk_queue_new(FIXTURE_SNAP_JOBS_MAX, sizeof(struct snap_job *));
     node->options = &fixture.options;
     node->board = fixture.board;
     node->raft = rk_heap_zalloc(1, raft_size());
@@ -200,6 +219,10 @@ void fixture_close(void)
     for (uint32_t i = 0; i < fixture.jobs_count; i++) {
         disk_job_free(fixture.jobs[i]);
     }
+    for (uint32_t i = 0; i < fixture.snap_jobs_count; i++) {
+        snap_job_free(fixture.snap_jobs[i]);
+    }
+    rk_queue_free(fixture.snap_results);
     for (uint32_t i = 0; i < fixture.posts_count; i++) {
         rk_buf_done(&fixture.posts[i].body);
     }
@@ -210,6 +233,7 @@ void fixture_close(void)
     outbox_done(&node->outbox);
     pending_done(&node->pending);
     node_watch_close(node);
+    node_snapshot_done(node);
     sm_free(node->sm);
     root_board_free(fixture.board);
     rk_heap_free(node->decoded);

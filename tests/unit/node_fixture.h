@@ -7,7 +7,7 @@
 
 #include "server/node_internal.h"
 
-enum { FIXTURE_POSTS_MAX = 256, FIXTURE_JOBS_MAX = 4096 };
+enum { FIXTURE_POSTS_MAX = 256, FIXTURE_JOBS_MAX = 4096, FIXTURE_SNAP_JOBS_MAX = 64 };
 
 /* The real one is the HTTP server's own; to the node it is only a name. */
 struct http_exchange {
@@ -33,6 +33,9 @@ struct fixture {
     uint32_t posts_count;
     struct disk_job *jobs[FIXTURE_JOBS_MAX];
     uint32_t jobs_count;
+    struct snap_job *snap_jobs[FIXTURE_SNAP_JOBS_MAX];
+    uint32_t snap_jobs_count;
+    struct rk_queue *snap_results;
 };
 
 extern struct fixture fixture;

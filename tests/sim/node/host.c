@@ -108,6 +108,8 @@ void host_init(struct world *world, uint32_t number)
         .http_threads = 1,
         .lease_reads = world->knobs.has_leases,
         .lease_drift_percent = 1,
+        .snapshot_entries = UINT32_MAX, /* none is taken */
+        .snapshot_rate = 1 << 30,
     };
     (void)snprintf(options->datacenter, sizeof(options->datacenter), "dc1");
     set_names(options, number);
@@ -293,6 +295,7 @@ static enum rk_status open_node(struct host *host, struct high_water *water, cha
         .options = &host->options,
         .store = host->store,
         .water = water,
+        .snaps = snap_store_mem_new(),
         .board = host->board,
     };
 

@@ -1,0 +1,382 @@
+/* node_snapshot.c -- snapshots of the own state: when one is taken, how it comes to count, and the
+ * log that it stands for cut away, slice by slice.
+ *
+ *   a root is held -> the worker writes it, syncs, renames, reads back -> the disk thread notes it
+ *   down -> the core hears of it (COMPACTED) and says up to where the log may go -> it goes
+ *
+ * Older ones are kept as long as the log reaches back to them, and while peers are being sent them. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/frame.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "server/node_internal.h"
+
+enum { RECOMPACT_MS = 1000 };
+
+void node_snapshot_to_raft(const struct snap_info *info, struct raft_snapshot *ret)
+{
+    *ret = (struct raft_snapshot){.id = info->ref.id, .config_index = info->config_index};
+    membership_to_raft(&info->membership, &ret->config);
+}
+
+const struct snap_info *node_snapshot_find(const struct node *node, struct raft_entry_id id)
+{
+    for (uint32_t i = 0; i < node->snaps.held_count; i++) {
+        const struct snap_info *info = &node->snaps.held[i];
+        if (info->ref.id.index == id.index && info->ref.id.term == id.term) {
+            return info;
+        }
+    }
+    return NULL;
+}
+
+static raft_index newest_index(const struct node *node)
+{
+    const uint32_t count = node->snaps.held_count;
+    return count == 0 ? 0 : node->snaps.held[count - 1].ref.id.index;
+}
+
+uint64_t node_snapshot_oldest_version(const struct node *node)
+{
+    return node->snaps.is_taking ? node->snaps.root_version : UINT64_MAX;
+}
+
+/* ---- taking ---- */
+
+void node_snapshot_applied(struct node *node, const struct rk_frame *frame, uint32_t size)
+{
+    node->applied_term = frame->term;
+    node->applied_chain = frame->chain;
+    node->snaps.applied_bytes += size;
+}
+
+/* The configuration in force at the last applied entry; an uncommitted one may be in the log
+ * behind it. NULL: not known here. */
+static const struct membership *applied_membership(const struct node *node, raft_index *ret_index)
+{
+    if (node->membership_index > 0 && node->membership_index <= node->last_applied) {
+        *ret_index = node->membership_index;
+        return &node->membership;
+    }
+    *ret_index = node->membership_before_index;
+    return node->membership_before_index > 0 ? &node->membership_before : NULL;
+}
+
+static bool is_time_for_one(const struct node *node)
+{
+    const struct node_snapshots *snaps = &node->snaps;
+    const raft_index newest = newest_index(node);
+
+    if (node->last_applied <= newest) {
+        return false;
+    }
+    const uint64_t newest_size = newest == 0 ? 0 : snaps->held[snaps->held_count - 1].ref.size;
+    return node->last_applied - newest >= node->options->snapshot_entries ||
+           (snaps->applied_bytes >= NODE_SNAPSHOT_BYTES && snaps->applied_bytes >= newest_size);
+}
+
+static bool may_take(const struct node *node)
+{
+    const struct node_snapshots *snaps = &node->snaps;
+
+    return !snaps->is_taking && !snaps->is_noting && snaps->held_count < LOG_SNAPSHOTS_MAX &&
+           node->standing == STANDING_MEMBER && node->now_ms >= snaps->retry_ms &&
+           node->last_applied == node->last_published && is_time_for_one(node);
+}
+
+static void begin_taking(struct node *node)
+{
+    raft_index config_index = 0;
+    const struct membership *membership = applied_membership(node, &config_index);
+
+    if (membership == NULL || !may_take(node)) {
+        return;
+    }
+    struct snap_job *job = snap_job_new(SNAP_TAKE);
+    job->root = sm_publish(node->sm);
+    job->info = (struct snap_info){
+        .ref = {.id = {.term = node->applied_term, .index = node->last_applied}},
+        .chain = node->applied_chain,
+        .config_index = config_index,
+        .membership = *membership,
+    };
+    node->snaps.is_taking = true;
+    node->snaps.root_version = job->root.version;
+    node->snaps.applied_bytes = 0;
+    snap_submit(node->snap_thread, job);
+}
+
+/* Beside a new one at `newest`. An older one is worth its room while the log reaches back to it, for
+ * the case that the new one is damaged, and while a peer is being sent it. */
+static bool is_kept(const struct node *node, struct raft_entry_id id, raft_index newest)
+{
+    return id.index < newest &&
+           (newest - id.index <= node->options->trailing_entries || node_sending_uses(node, id));
+}
+
+void node_snapshot_note(struct node *node, const struct snap_info *info)
+{
+    struct node_snapshots *snaps = &node->snaps;
+    struct disk_job *job = disk_job_new(DISK_SNAPSHOT);
+
+    RK_ASSERT(!snaps->is_noting);
+    membership_encode(&info->membership, &job->frames);
+    job->noted = (struct log_snapshot){
+        .id = info->ref.id,
+        .chain = info->chain,
+        .config_index = info->config_index,
+        .size = info->ref.size,
+        .digest = info->ref.digest,
+    };
+    for (uint32_t i = 0; i < snaps->held_count; i++) {
+        if (!is_kept(node, snaps->held[i].ref.id, info->ref.id.index)) {
+            job->forgotten[job->forgotten_count] = snaps->held[i].ref.id.index;
+            job->forgotten_count++;
+        }
+    }
+    snaps->is_noting = true;
+    node_disk_submit(node, job);
+}
+
+static void taken(struct node *node, const struct snap_job *job)
+{
+    node->snaps.is_taking = false;
+    node->is_reclaim_due = true;
+    if (job->status == RK_FULL) {
+        node->snaps.retry_ms = node->now_ms + NODE_SNAPSHOT_RETRY_MS;
+        rk_log(RK_LOG_WARN, "snapshot", "no_room", RK_U64("index", job->info.ref.id.index), RK_END);
+        return;
+    }
+    if (job->status != RK_OK) {
+        node_end(node, job->status, "snapshot_failed", job->info.ref.id.index);
+    }
+    rk_log(RK_LOG_INFO, "snapshot", "taken", RK_U64("index", job->info.ref.id.index),
+           RK_U64("term", job->info.ref.id.term), RK_U64("bytes", job->info.ref.size), RK_END);
+    if (job->info.ref.id.index <= newest_index(node) || node->snaps.is_noting) {
+        node_snapshot_retain(node); /* the leader's came first */
+        return;
+    }
+    node_snapshot_note(node, &job->info);
+}
+
+/* ---- noted down ---- */
+
+void node_snapshot_retain(struct node *node)
+{
+    struct snap_job *job = snap_job_new(SNAP_RETAIN);
+
+    for (uint32_t i = 0; i < node->snaps.held_count; i++) {
+        job->ids[i] = node->snaps.held[i].ref.id;
+    }
+    job->ids_count = node->snaps.held_count;
+    snap_submit(node->snap_thread, job);
+}
+
+static bool is_forgotten(const struct disk_job *job, raft_index index)
+{
+    for (uint32_t i = 0; i < job->forgotten_count; i++) {
+        if (job->forgotten[i] == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void held_update(struct node_snapshots *snaps, const struct disk_job *job)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < snaps->held_count; i++) {
+        if (!is_forgotten(job, snaps->held[i].ref.id.index)) {
+            snaps->held[kept] = snaps->held[i];
+            kept++;
+        }
+    }
+    RK_ASSERT(kept < LOG_SNAPSHOTS_MAX);
+    struct snap_info *info = &snaps->held[kept];
+    *info = (struct snap_info){
+        .ref = {.id = job->noted.id, .size = job->noted.size, .digest = job->noted.digest},
+        .chain = job->noted.chain,
+        .config_index = job->noted.config_index,
+    };
+    const enum rk_status status = membership_decode(rk_buf_bytes(&job->frames), &info->membership);
+    RK_ASSERT(status == RK_OK); /* it was encoded here */
+    snaps->held_count = kept + 1;
+}
+
+/* Tells the core how far the log may be cut; what it says then depends on the transfers. */
+static void report_compacted(struct node *node)
+{
+    const struct snap_info *newest = &node->snaps.held[node->snaps.held_count - 1];
+    struct raft_snapshot snapshot;
+
+    node_snapshot_to_raft(newest, &snapshot);
+    const struct raft_event event = {
+        .type = RAFT_EVENT_COMPACTED,
+        .now_ms = node->now_ms,
+        .boot_ms = rk_boottime_ms(),
+        .compacted = {.snapshot = &snapshot, .base_index = node->snaps.wanted_base},
+    };
+    const enum rk_status status = node_step(node, &event);
+    RK_ASSERT(status == RK_OK);
+    node->snaps.recompact_ms = node->now_ms + RECOMPACT_MS;
+}
+
+void node_snapshot_noted(struct node *node, const struct disk_job *job)
+{
+    struct node_snapshots *snaps = &node->snaps;
+
+    if (job->status != RK_OK) {
+        node_end(node, job->status, "storage_failed", job->noted.id.index);
+    }
+    snaps->is_noting = false;
+    held_update(snaps, job);
+    node_snapshot_retain(node);
+    node->is_view_stale = true;
+    if (snaps->receiving.state == RECEIVING_NOTED) {
+        node_receiving_noted(node);
+        return;
+    }
+    const raft_index index = job->noted.id.index;
+    const uint64_t trailing = node->options->trailing_entries;
+    snaps->wanted_base = index > trailing ? index - trailing : 0;
+    report_compacted(node);
+}
+
+/* ---- the log that goes ---- */
+
+static void compact(struct node *node)
+{
+    struct node_snapshots *snaps = &node->snaps;
+
+    /* A transfer that kept the log longer may be over. */
+    if (snaps->held_count > 0 && node->view.base.index < snaps->wanted_base &&
+        node->now_ms >= snaps->recompact_ms && newest_index(node) <= node->view.last_applied) {
+        report_compacted(node);
+    }
+    if (snaps->is_compacting || snaps->base.index >= node->view.base.index) {
+        return;
+    }
+    struct disk_job *job = disk_job_new(DISK_COMPACT);
+    job->last = node->view.base.index;
+    job->entries_max = snaps->slice_entries;
+    snaps->is_compacting = true;
+    node_disk_submit(node, job);
+}
+
+/* Slices of the disk's own measure: entries may be of any size. */
+static uint32_t next_slice(uint32_t entries, uint64_t took_us)
+{
+    if (took_us > NODE_COMPACT_SLICE_US) {
+        return entries > 8 ? entries / 2 : entries;
+    }
+    return entries < NODE_COMPACT_ENTRIES_MAX ? entries * 2 : entries;
+}
+
+void node_snapshot_compacted(struct node *node, const struct disk_job *job)
+{
+    struct node_snapshots *snaps = &node->snaps;
+
+    if (job->status != RK_OK) {
+        node_end(node, job->status, "storage_failed", job->last);
+    }
+    snaps->is_compacting = false;
+    snaps->slice_entries = next_slice(snaps->slice_entries, job->took_us);
+    if (job->base.index > snaps->base.index) {
+        snaps->base = job->base;
+        snaps->base_chain = job->base_chain;
+    }
+}
+
+/* ---- state machines that were replaced ---- */
+
+/* Freeing a million keys takes long: the worker does it. */
+static void free_former(struct node *node)
+{
+    struct former_sm **at = &node->snaps.former;
+
+    if (node->snaps.is_taking || *at == NULL) {
+        return;
+    }
+    const uint64_t oldest = root_oldest(node->board);
+    while (*at != NULL) {
+        struct former_sm *former = *at;
+        if (former->version > oldest) {
+            at = &former->next;
+            continue;
+        }
+        struct snap_job *job = snap_job_new(SNAP_FREE);
+        job->sm = former->sm;
+        *at = former->next;
+        rk_heap_free(former);
+        snap_submit(node->snap_thread, job);
+    }
+}
+
+/* ---- a turn ---- */
+
+static void take_results(struct node *node)
+{
+    struct snap_job *job = NULL;
+
+    while (rk_queue_pop(snap_results(node->snap_thread), &job, 1) == 1) {
+        switch (job->type) {
+        case SNAP_TAKE:
+            taken(node, job);
+            break;
+        case SNAP_PIECE:
+            node_sending_piece(node, job);
+            break;
+        case SNAP_RECEIVE:
+            node_receiving_piece(node, job);
+            break;
+        case SNAP_BUILD:
+            node_receiving_built(node, job);
+            break;
+        case SNAP_RETAIN:
+            if (job->status != RK_OK) {
+                rk_log(RK_LOG_WARN, "snapshot", "old_one_stays", RK_END);
+            }
+            break;
+        case SNAP_FREE:
+            break;
+        }
+        snap_job_free(job);
+    }
+}
+
+void node_snapshot_turn(struct node *node)
+{
+    take_results(node);
+    free_former(node);
+    begin_taking(node);
+    node_receiving_turn(node);
+    node_sending_turn(node);
+    compact(node);
+}
+
+uint64_t node_snapshot_deadline_ms(const struct node *node)
+{
+    const struct node_snapshots *snaps = &node->snaps;
+    uint64_t deadline_ms = node_sending_deadline_ms(node);
+
+    if (snaps->former != NULL && node->now_ms + RECOMPACT_MS < deadline_ms) {
+        deadline_ms = node->now_ms + RECOMPACT_MS;
+    }
+    if (node->view.base.index < snaps->wanted_base && snaps->recompact_ms < deadline_ms) {
+        deadline_ms = snaps->recompact_ms;
+    }
+    return deadline_ms;
+}
+
+void node_snapshot_done(struct node *node)
+{
+    sm_free(node->snaps.receiving.sm);
+    while (node->snaps.former != NULL) {
+        struct former_sm *former = node->snaps.former;
+        node->snaps.former = former->next;
+        sm_free(former->sm);
+        rk_heap_free(former);
+    }
+}

@@ -1,0 +1,100 @@
+#include "server/snap_thread.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/assert.h"
+#include "base/heap.h"
+
+enum { IDLE_WAIT_MS = 10 * 1000 };
+
+struct snap_thread {
+    struct snap_work work;
+    struct rk_queue *jobs;
+    struct rk_queue *results;
+    pthread_t thread;
+    _Atomic bool stopping;
+};
+
+static void give_back(struct snap_thread *snaps, struct snap_job *job)
+{
+    const enum rk_status status = rk_queue_push(snaps->results, &job, 1);
+
+    RK_ASSERT(status == RK_OK); /* as large as what can be under way */
+}
+
+/* One job, or one slice. */
+static void work_on(struct snap_thread *snaps)
+{
+    struct snap_job *job = NULL;
+    const bool is_taking = snaps->work.taking != NULL;
+
+    if (rk_queue_pop_wait(snaps->jobs, &job, 1, is_taking ? 0 : IDLE_WAIT_MS) == 1) {
+        if (snap_work_run(&snaps->work, job)) {
+            give_back(snaps, job);
+        }
+        return;
+    }
+    job = is_taking ? snap_work_slice(&snaps->work) : NULL;
+    if (job != NULL) {
+        give_back(snaps, job);
+    }
+}
+
+static void *snap_main(void *context)
+{
+    struct snap_thread *snaps = context;
+
+    while (!atomic_load(&snaps->stopping) || rk_queue_count(snaps->jobs) > 0) {
+        work_on(snaps);
+    }
+    return NULL;
+}
+
+struct snap_thread *snap_thread_start(struct snap_store *store)
+{
+    struct snap_thread *snaps = rk_heap_zalloc(1, sizeof(*snaps));
+
+    snaps->work.store = store;
+    snaps->jobs = rk_queue_new(SNAP_JOBS_MAX, sizeof(struct snap_job *));
+    snaps->results = rk_queue_new(SNAP_JOBS_MAX, sizeof(struct snap_job *));
+    const int failed = pthread_create(&snaps->thread, NULL, snap_main, snaps);
+    RK_ASSERT(failed == 0);
+    (void)pthread_setname_np(snaps->thread, "rk-snap");
+    return snaps;
+}
+
+void snap_thread_stop(struct snap_thread *snaps)
+{
+    if (snaps == NULL) {
+        return;
+    }
+    struct snap_job *job = snap_job_new(SNAP_FREE); /* frees nothing, and wakes the thread */
+    atomic_store(&snaps->stopping, true);
+    snap_submit(snaps, job);
+    const int failed = pthread_join(snaps->thread, NULL);
+    RK_ASSERT(failed == 0);
+    while (rk_queue_pop(snaps->results, &job, 1) == 1) {
+        snap_job_free(job);
+    }
+    job = snap_work_stop(&snaps->work);
+    if (job != NULL) {
+        snap_job_free(job);
+    }
+    rk_queue_free(snaps->jobs);
+    rk_queue_free(snaps->results);
+    snap_store_close(snaps->work.store);
+    rk_heap_free(snaps);
+}
+
+void snap_submit(struct snap_thread *snaps, struct snap_job *job)
+{
+    const enum rk_status status = rk_queue_push(snaps->jobs, &job, 1);
+
+    RK_ASSERT(status == RK_OK);
+}
+
+struct rk_queue *snap_results(struct snap_thread *snaps)
+{
+    return snaps->results;
+}
