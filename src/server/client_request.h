@@ -56,6 +56,7 @@ struct client_request {
     struct client_admin *admin;      /* CLIENT_ADMIN */
     struct client_request *given_up; /* CLIENT_GIVE_UP: the read that shall wait no longer */
     struct client_wait wait;         /* CLIENT_READ */
+    bool is_strict;      /* CLIENT_READ: linearizable by a round, whatever a lease says */
     struct rk_buf frame; /* CLIENT_WRITE: one unsealed frame; the node takes the bytes over */
 
     /* The answer. A write: RK_OK with `result`, or why not (api/error.h: which of them mean "not

@@ -273,6 +273,7 @@ static void submit(struct call *call, struct http_exchange *exchange, enum clien
     struct client_request *request = &call->request;
 
     request->kind = kind;
+    request->is_strict = call->api.consistency == API_CONSISTENT;
     if (kind == CLIENT_WRITE) {
         request->frame = call->api.frame;
         rk_buf_init(&call->api.frame, call->api.frame.size_max);

@@ -74,12 +74,10 @@ static void take_requests(struct node *node)
     for (uint32_t i = 0; i < count; i++) {
         struct client_request *request = requests[i];
         request->give_up_ms = give_up_ms;
-        if (node->standing == STANDING_REMOVED) {
-            node_complete(node, request, RK_NO_LEADER);
-            continue;
-        }
         if (request->kind == CLIENT_GIVE_UP) {
             node_watch_give_up(node, request);
+        } else if (node->standing == STANDING_REMOVED) {
+            node_complete(node, request, RK_NO_LEADER);
         } else if (request->kind == CLIENT_ADMIN) {
             client_list_push(&node->admins, request);
         } else if (request->kind == CLIENT_READ && request->wait.is_stale) {
