@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/api_agent.h"
 #include "api/api_health.h"
 #include "api/api_kv.h"
 #include "api/api_members.h"
@@ -92,6 +93,22 @@ const struct api_route api_routes[] = {
      .parameters = LOCAL " since " FRESHNESS " " ENTERPRISE,
      .begin = watch_begin,
      .finish_read = watch_finish},
+    {.method = HTTP_GET,
+     .path = "/v1/agent/self",
+     .parameters = LOCAL " pretty",
+     .begin = agent_self_begin},
+    {.method = HTTP_GET,
+     .path = "/v1/agent/members",
+     .parameters = LOCAL " pretty wan",
+     .begin = agent_members_begin},
+    {.method = HTTP_GET,
+     .path = "/v1/agent/version",
+     .parameters = LOCAL " pretty",
+     .begin = agent_version_begin},
+    {.method = HTTP_GET,
+     .path = "/v1/catalog/datacenters",
+     .parameters = "token pretty",
+     .begin = catalog_datacenters_begin},
     {.method = HTTP_GET,
      .path = "/v1/status/leader",
      .parameters = LOCAL " pretty",
