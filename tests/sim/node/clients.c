@@ -25,6 +25,7 @@ struct op *op_new(struct world *world, enum op_kind kind)
     world->ops_count++;
     *op = (struct op){
         .number = world->ops_count,
+        .first = world->ops_count,
         .kind = kind,
         .client = CLIENTS_MAX,
         .key = KEYS_MAX,
@@ -50,14 +51,20 @@ static void fill_put(struct op *op, uint32_t padding)
 {
     if (op->kind == OP_CAS) {
         (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u?flags=%u&cas=%" PRIu64, op->key,
-                       op->number, op->cas);
+                       op->first, op->cas);
     } else {
-        (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u?flags=%u", op->key, op->number);
+        (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u?flags=%u", op->key, op->first);
     }
-    (void)snprintf(op->body, sizeof(op->body), "%u %.*s", op->number, (int)padding,
+    (void)snprintf(op->body, sizeof(op->body), "%u %.*s", op->first, (int)padding,
                    "................................................................"
                    "................................................................");
     fill_request(op, HTTP_PUT, "PUT");
+    if (op->has_token) {
+        (void)snprintf(op->token_text, sizeof(op->token_text), "t%u", op->first);
+        op->token = (struct http_field){.name = "Idempotency-Key", .value = op->token_text};
+        op->request.headers = &op->token;
+        op->request.headers_count = 1;
+    }
 }
 
 static void fill_operation(struct world *world, struct op *op)
@@ -65,7 +72,8 @@ static void fill_operation(struct world *world, struct op *op)
     switch (op->kind) {
     case OP_PUT:
     case OP_CAS:
-        fill_put(op, tape_draw(&world->tape, TAPE_CLIENT, 128));
+        /* The same number gives the same body: a repetition is the same request. */
+        fill_put(op, op->first * 37 % 128);
         break;
     case OP_DELETE:
         (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u", op->key);
@@ -110,7 +118,28 @@ static struct op *draw_operation(struct world *world, uint32_t client)
     if (op->kind == OP_CAS && tape_draw(&world->tape, TAPE_CLIENT, 4) != 3) {
         op->cas = world->clients[client].known[op->key];
     }
+    op->has_token = (op->kind == OP_PUT || op->kind == OP_CAS) &&
+                    tape_draw(&world->tape, TAPE_CLIENT, 100) < world->knobs.token_percent;
     fill_operation(world, op);
+    return op;
+}
+
+/* The same request again, under the same token, perhaps at another node. */
+static struct op *repeat(struct world *world, const struct op *before)
+{
+    struct op *op = world->ops_count < OPS_OF_CLIENTS_MAX ? op_new(world, before->kind) : NULL;
+
+    if (op != NULL) {
+        op->first = before->first;
+        op->client = before->client;
+        op->key = before->key;
+        op->cas = before->cas;
+        op->floor = before->floor; /* it may have been done as early as that */
+        op->has_token = true;
+        world->ops[op->first - 1].is_retried = true;
+        world->counts->writes_repeated++;
+        fill_operation(world, op);
+    }
     return op;
 }
 
@@ -275,6 +304,9 @@ static void end_operation(struct world *world, struct op *op, enum op_state stat
     RK_ASSERT(client->op == op);
     client->op = NULL;
     learn(world, op);
+    if (op->has_token && op->state != OP_DONE && tape_draw(&world->tape, TAPE_CLIENT, 4) != 0) {
+        client->repeats = op;
+    }
     if (op->state != OP_DONE && tape_draw(&world->tape, TAPE_CLIENT, 2) == 0) {
         client->host = tape_draw(&world->tape, TAPE_CLIENT, world->hosts_count);
     }
@@ -319,7 +351,9 @@ static void on_client(struct world *world, struct host *host, void *context, uin
     if (client->op != NULL || world->is_quiet) {
         return;
     }
-    struct op *op = draw_operation(world, number_of_client);
+    struct op *op = client->repeats != NULL ? repeat(world, client->repeats)
+                                            : draw_operation(world, number_of_client);
+    client->repeats = NULL;
     if (op == NULL) {
         return;
     }

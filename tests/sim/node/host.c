@@ -106,6 +106,9 @@ void host_init(struct world *world, uint32_t number)
         .max_value_size = RK_VALUE_SIZE_MAX,
         .max_request_size = RK_REQUEST_SIZE_MAX,
         .http_threads = 1,
+        .session_ttl_min_ms = 10000,
+        .idempotency_window_ms = 600000,
+        .max_txn_ops = 64,
         .lease_reads = world->knobs.has_leases,
         .lease_drift_percent = 1,
         .snapshot_entries = UINT32_MAX, /* none is taken */

@@ -41,6 +41,8 @@
     X(unknown_that_committed) \
     X(unknown_that_did_not)   \
     X(cas_that_failed)        \
+    X(writes_repeated)        \
+    X(repeated_and_done_once) \
     X(reads_done)             \
     X(stale_reads)            \
     X(forwarded_writes)       \

@@ -45,7 +45,14 @@ static bool command_of(struct rk_bytes bytes, struct rk_frame *frame, struct sm_
     const enum rk_status status = rk_frame_read(bytes, frame, &size);
 
     RK_ASSERT(status == RK_OK);
-    return frame->type == RAFT_ENTRY_COMMAND && sm_command_decode(frame->body, ret) == RK_OK;
+    if (frame->type != RAFT_ENTRY_COMMAND || sm_command_decode(frame->body, ret) != RK_OK) {
+        return false;
+    }
+    if (ret->type == SM_COMMAND_ONCE) {
+        const struct rk_bytes command = ret->once.command;
+        return sm_command_decode(command, ret) == RK_OK;
+    }
+    return true;
 }
 
 static struct op *op_of(uint32_t uid)
@@ -91,7 +98,7 @@ void oracle_appended(struct host *host, const struct disk_job *job)
             continue;
         }
         op->is_appended = true;
-        if (op->claimed == OP_NOT_DONE) {
+        if (op->claimed == OP_NOT_DONE && !op->is_retried) {
             world_fail("O13", "operation %u was said not to be done and is in the log of n%u",
                        op->number, host->number + 1);
         }
@@ -137,12 +144,17 @@ static void fold(struct world *world, raft_index index, const struct sm_command 
     world->deletes_logged[key] += is_delete;
 }
 
-static void committed_operation(struct world *world, raft_index index, uint32_t uid)
+/* False: it is done already, and this changes nothing. */
+static bool committed_operation(struct world *world, raft_index index, uint32_t uid)
 {
     struct op *op = op_of(uid);
 
     if (op == NULL) {
-        return;
+        return true;
+    }
+    if (op->log_index != 0 && op->has_token && op->is_retried) {
+        world->counts->repeated_and_done_once++;
+        return false;
     }
     if (op->log_index != 0) {
         world_fail("O13", "operation %u is committed twice: at %" PRIu64 " and at %" PRIu64, uid,
@@ -150,6 +162,7 @@ static void committed_operation(struct world *world, raft_index index, uint32_t 
     }
     op->log_index = index;
     world->committed[index].uid = uid;
+    return true;
 }
 
 /* The frame of an entry that is committed on this host, from memory or from its store. */
@@ -187,8 +200,7 @@ static void commit_first(struct host *host, raft_index index)
     };
     world->committed_last = index;
     world->counts->commits++;
-    if (is_command) {
-        committed_operation(world, index, uid_of(&command));
+    if (is_command && committed_operation(world, index, uid_of(&command))) {
         fold(world, index, &command);
     }
     rk_buf_done(&buf);
@@ -345,7 +357,7 @@ void oracle_turned(struct host *host)
 static void claimed_write(struct op *op)
 {
     struct world *world = sim_world;
-    const raft_index index = op->accepted ? op->witness : op->log_index;
+    const raft_index index = op->accepted ? op->witness : world->ops[op->first - 1].log_index;
 
     if (!op->accepted && op->kind != OP_CAS) {
         world_fail("O13", "operation %u was answered false", op->number);
@@ -364,7 +376,7 @@ static void claimed_write(struct op *op)
         entry->uid = op->number;
         op->log_index = index;
     }
-    if (entry->uid != op->number || entry->accepted != op->accepted) {
+    if (entry->uid != op->first || entry->accepted != op->accepted) {
         world_fail("O13", "operation %u was answered %s at %" PRIu64 ", there is operation %u, %s",
                    op->number, op->accepted ? "true" : "false", index, entry->uid,
                    entry->accepted ? "true" : "false");
@@ -407,7 +419,7 @@ void oracle_claimed(struct op *op, const char *outcome)
     } else if (!is_read && outcome[0] == '\0') {
         world_fail("O13", "write %u failed with %u and without an outcome", op->number,
                    op->http_status);
-    } else if (!is_read && op->claimed == OP_NOT_DONE && op->is_appended) {
+    } else if (!is_read && op->claimed == OP_NOT_DONE && op->is_appended && !op->is_retried) {
         world_fail("O13", "operation %u is in a log and was said not to be done", op->number);
     }
     if (op->kind == OP_DELETE && op->claimed == OP_NOT_DONE) {

@@ -126,6 +126,7 @@ static void draw_work(struct world *world)
     knobs->duration_ms = log_knob(world, 3000, 20000);
     knobs->think_us = log_knob(world, 1 * MS, 100 * MS);
     knobs->read_percent = tape_draw(&world->tape, TAPE_KNOB, 80);
+    knobs->token_percent = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, 100) : 0;
     knobs->cas_percent = tape_draw(&world->tape, TAPE_KNOB, 60);
     knobs->leader_percent = tape_draw(&world->tape, TAPE_KNOB, 100);
     knobs->timeout_ms = log_knob(world, 100, 8000);

@@ -158,10 +158,13 @@ struct op {
     uint32_t host_life;
     enum op_state state;   /* as the client sees it */
     enum op_state claimed; /* as the node said */
-    bool is_inside;        /* a node has it and owes an answer */
-    bool is_appended;      /* some node has put it into its log */
-    raft_index log_index;  /* committed there; 0: not */
-    bool accepted;         /* by the answer */
+    bool has_token;        /* an Idempotency-Key: it may be asked again */
+    uint32_t first; /* the number it was asked under first; its own, or of which it is a retry */
+    bool is_retried;
+    bool is_inside;       /* a node has it and owes an answer */
+    bool is_appended;     /* some node has put it into its log */
+    raft_index log_index; /* committed there; 0: not */
+    bool accepted;        /* by the answer */
     uint32_t answers;
     raft_index witness; /* of a read: last applied of the root that gave the answer; of a write:
                               what the answer says */
@@ -169,13 +172,16 @@ struct op {
     uint64_t since_us;
     uint32_t http_status;
     struct http_request request;
+    struct http_field token;
+    char token_text[16];
     char target[160];
     char body[256];
 };
 
 struct client {
-    struct op *op; /* open, as the client sees it */
-    uint32_t host; /* whom it likes to ask */
+    struct op *op;            /* open, as the client sees it */
+    const struct op *repeats; /* to be asked again next */
+    uint32_t host;            /* whom it likes to ask */
     uint64_t timeout_us;
     uint64_t known[KEYS_MAX]; /* modify index of each key as last seen */
 };
@@ -210,6 +216,7 @@ struct knobs {
     uint32_t duration_ms;
     uint32_t think_us;
     uint32_t read_percent;
+    uint32_t token_percent; /* writes that may be repeated */
     uint32_t cas_percent;
     uint32_t leader_percent; /* clients that ask the leader */
     uint32_t timeout_ms;     /* of a client */
