@@ -250,9 +250,12 @@ static void compact(struct node *node)
 {
     struct node_snapshots *snaps = &node->snaps;
 
-    /* A transfer that kept the log longer may be over. */
-    if (snaps->held_count > 0 && node->view.base.index < snaps->wanted_base &&
-        node->now_ms >= snaps->recompact_ms && newest_index(node) <= node->view.last_applied) {
+    /* A transfer that kept the log longer may be over; and one from a leader that came too late to be
+     * installed is the newest here all the same, once all of it has been applied. */
+    const bool is_due = node->view.base.index < snaps->wanted_base ||
+                        node->view.snapshot.index < newest_index(node);
+    if (snaps->held_count > 0 && is_due && node->now_ms >= snaps->recompact_ms &&
+        newest_index(node) <= node->view.last_applied) {
         report_compacted(node);
     }
     if (snaps->is_compacting || snaps->base.index >= node->view.base.index) {

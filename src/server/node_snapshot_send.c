@@ -111,7 +111,10 @@ void node_sending_begin(struct node *node, struct peer *peer, const struct raft_
     const struct raft_entry_id id = offer->snapshot_request.snapshot->id;
     const struct snap_info *info = node_snapshot_find(node, id);
 
-    RK_ASSERT(info != NULL); /* the newest is what the core offers, and is kept */
+    if (info == NULL) { /* one from a leader took its place here, and then was not wanted */
+        fail(&peer->sending);
+        return;
+    }
     const bool is_busy = peer->sending.is_busy; /* what is under way is of the offer before */
     peer->sending = (struct node_sending){
         .is_active = true,
