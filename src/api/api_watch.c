@@ -270,7 +270,9 @@ static enum api_events_status follow(struct api_events *events, const struct sm_
     struct sm_event event;
 
     if (!sm_events_seek(&cursor, root, events->place)) {
-        api_events_end("too slow: what comes next is not kept any more", chunk);
+        api_events_end(
+            "what comes next is not kept any more: too slow, or the node took over a snapshot",
+            chunk);
         return API_EVENTS_CUT;
     }
     while (chunk->size < API_EVENTS_SLICE_SIZE) {

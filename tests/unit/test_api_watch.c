@@ -204,9 +204,10 @@ START_TEST(reader_that_falls_behind_is_cut_off_with_the_reason)
     fill("/v1/kv/large", 100, value);
     rk_buf_reset(&text);
     ck_assert_int_eq(slice(), API_EVENTS_CUT);
-    ck_assert_str_eq((char *)text.data,
-                     "event: end\ndata: {\"Reason\":\"too slow: what comes next is not kept any "
-                     "more\"}\n\n");
+    ck_assert_str_eq(
+        (char *)text.data,
+        "event: end\ndata: {\"Reason\":\"what comes next is not kept any more: too slow, or "
+        "the node took over a snapshot\"}\n\n");
     connect_with("/v1/watch/", "2");
     ck_assert_ptr_nonnull(strstr(sent(), "event: reset"));
     rk_heap_free(value);

@@ -335,6 +335,39 @@ START_TEST(deletion_whose_tombstone_was_given_up_still_wakes)
 }
 END_TEST
 
+/* A node that lagged behind takes over a snapshot: who waits is judged by the state in it. */
+START_TEST(state_that_takes_the_place_of_another_wakes_whom_it_concerns)
+{
+    struct sm_watcher set_key = {0};
+    struct sm_watcher deleted_key = {0};
+    struct sm_watcher same_key = {0};
+    uint32_t budget = 1000;
+
+    put("set", "1");
+    put("deleted", "1");
+    put("same", "1");
+    publish();
+    struct sm *former = sm;
+    sm = sm_new();
+    last_index = 10;
+    put("set", "1");
+    put("deleted", "1");
+    put("same", "1");
+    put("set", "2");
+    delete_key("deleted");
+    watch(&same_key, key_topic("same"));
+    watch(&set_key, key_topic("set"));
+    watch(&deleted_key, key_topic("deleted"));
+    publish();
+    ck_assert_ptr_nonnull(sm_watch_next(set, &budget));
+    ck_assert_ptr_nonnull(sm_watch_next(set, &budget));
+    ck_assert_ptr_null(sm_watch_next(set, &budget));
+    ck_assert_ptr_nonnull(same_key.group);
+    sm_watch_remove(set, &same_key);
+    sm_free(former);
+}
+END_TEST
+
 /* --- against the slow way: every watcher looked at after every root --- */
 
 enum { WATCHERS_COUNT = 48, STEPS_COUNT = 20000, KEY_SIZE_MAX = 4 };
@@ -464,6 +497,7 @@ int main(void)
     tcase_add_test(tcase, watcher_that_leaves_while_its_group_is_due_is_not_woken);
     tcase_add_test(tcase, more_changes_than_are_looked_at_one_by_one_still_wake);
     tcase_add_test(tcase, deletion_whose_tombstone_was_given_up_still_wakes);
+    tcase_add_test(tcase, state_that_takes_the_place_of_another_wakes_whom_it_concerns);
     tcase_add_loop_test(tcase, wakes_whom_looking_at_every_watcher_would_wake, 0, 4);
     return run_suite("watch", tcase);
 }
