@@ -82,11 +82,15 @@ static enum rk_status forget(struct disk_work *work, const struct disk_job *job,
     return status;
 }
 
-/* The new one is there before older ones go. */
+/* The new one is there before older ones go, where there is a place for it; the one before it stays
+ * in any case. */
 static enum rk_status run_snapshot(struct disk_work *work, struct disk_job *job)
 {
     job->noted.config = rk_buf_bytes(&job->frames);
     enum rk_status status = forget(work, job, true);
+    if (status == RK_OK && work->store->snapshots_count == LOG_SNAPSHOTS_MAX) {
+        status = forget(work, job, false);
+    }
     if (status == RK_OK) {
         status = log_store_add_snapshot(work->store, &job->noted);
     }

@@ -228,10 +228,12 @@ struct former_sm {
 struct node_snapshots {
     struct snap_info held[LOG_SNAPSHOTS_MAX]; /* noted down; ascending */
     uint32_t held_count;
-    bool is_noting; /* the disk thread notes one down, or forgets some */
+    bool is_noting; /* the disk thread notes one down */
+    struct raft_entry_id noting;
 
     /* taking */
     bool is_taking;
+    struct raft_entry_id taking;
     uint64_t root_version;  /* of the root that is held for it */
     uint64_t retry_ms;      /* none is taken before */
     uint64_t applied_bytes; /* since the newest */

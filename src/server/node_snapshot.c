@@ -76,11 +76,35 @@ static bool is_time_for_one(const struct node *node)
            (snaps->applied_bytes >= NODE_SNAPSHOT_BYTES && snaps->applied_bytes >= newest_size);
 }
 
+/* Beside a new one at `newest`. The one before it is worth its room while the log reaches back to it,
+ * for the case that the new one is damaged; others only while a peer is being sent them. */
+static bool is_kept(const struct node *node, uint32_t at, raft_index newest)
+{
+    const struct raft_entry_id id = node->snaps.held[at].ref.id;
+
+    if (id.index >= newest) {
+        return false;
+    }
+    const bool is_before = at + 1 == node->snaps.held_count;
+    return (is_before && newest - id.index <= node->options->trailing_entries) ||
+           node_sending_uses(node, id);
+}
+
+static bool has_place(const struct node *node)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < node->snaps.held_count; i++) {
+        count += is_kept(node, i, node->last_applied);
+    }
+    return count < LOG_SNAPSHOTS_MAX;
+}
+
 static bool may_take(const struct node *node)
 {
     const struct node_snapshots *snaps = &node->snaps;
 
-    return !snaps->is_taking && !snaps->is_noting && snaps->held_count < LOG_SNAPSHOTS_MAX &&
+    return !snaps->is_taking && !snaps->is_noting && has_place(node) &&
            node->standing == STANDING_MEMBER && node->now_ms >= snaps->retry_ms &&
            node->last_applied == node->last_published && is_time_for_one(node);
 }
@@ -102,17 +126,10 @@ static void begin_taking(struct node *node)
         .membership = *membership,
     };
     node->snaps.is_taking = true;
+    node->snaps.taking = job->info.ref.id;
     node->snaps.root_version = job->root.version;
     node->snaps.applied_bytes = 0;
     snap_submit(node->snap_thread, job);
-}
-
-/* Beside a new one at `newest`. An older one is worth its room while the log reaches back to it, for
- * the case that the new one is damaged, and while a peer is being sent it. */
-static bool is_kept(const struct node *node, struct raft_entry_id id, raft_index newest)
-{
-    return id.index < newest &&
-           (newest - id.index <= node->options->trailing_entries || node_sending_uses(node, id));
 }
 
 void node_snapshot_note(struct node *node, const struct snap_info *info)
@@ -130,12 +147,13 @@ void node_snapshot_note(struct node *node, const struct snap_info *info)
         .digest = info->ref.digest,
     };
     for (uint32_t i = 0; i < snaps->held_count; i++) {
-        if (!is_kept(node, snaps->held[i].ref.id, info->ref.id.index)) {
+        if (!is_kept(node, i, info->ref.id.index)) {
             job->forgotten[job->forgotten_count] = snaps->held[i].ref.id.index;
             job->forgotten_count++;
         }
     }
     snaps->is_noting = true;
+    snaps->noting = info->ref.id;
     node_disk_submit(node, job);
 }
 
@@ -162,14 +180,30 @@ static void taken(struct node *node, const struct snap_job *job)
 
 /* ---- noted down ---- */
 
+static void retain_one(struct snap_job *job, struct raft_entry_id id)
+{
+    job->ids[job->ids_count] = id;
+    job->ids_count++;
+}
+
+/* Files that are on their way to be noted down stay too. */
 void node_snapshot_retain(struct node *node)
 {
+    const struct node_snapshots *snaps = &node->snaps;
     struct snap_job *job = snap_job_new(SNAP_RETAIN);
 
-    for (uint32_t i = 0; i < node->snaps.held_count; i++) {
-        job->ids[i] = node->snaps.held[i].ref.id;
+    for (uint32_t i = 0; i < snaps->held_count; i++) {
+        retain_one(job, snaps->held[i].ref.id);
     }
-    job->ids_count = node->snaps.held_count;
+    if (snaps->is_taking) {
+        retain_one(job, snaps->taking);
+    }
+    if (snaps->is_noting) {
+        retain_one(job, snaps->noting);
+    }
+    if (snaps->receiving.state >= RECEIVING_BUILD) {
+        retain_one(job, snaps->receiving.ref.id);
+    }
     snap_submit(node->snap_thread, job);
 }
 

@@ -56,7 +56,7 @@ struct snap_job {
     struct rk_buf bytes;
 
     /* RETAIN: all others are removed. */
-    struct raft_entry_id ids[LOG_SNAPSHOTS_MAX];
+    struct raft_entry_id ids[LOG_SNAPSHOTS_MAX + 3]; /* beside those noted down: taken, received */
     uint32_t ids_count;
 };
 

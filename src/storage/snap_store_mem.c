@@ -7,6 +7,8 @@
 #include "storage/log_store.h"
 #include "storage/snap_store.h"
 
+enum { HELD_MAX = LOG_SNAPSHOTS_MAX + 3 }; /* those noted down, and those on their way to be */
+
 struct held {
     struct raft_entry_id id;
     struct rk_buf bytes;
@@ -16,7 +18,7 @@ struct snap_store_mem {
     struct snap_store base;
     struct rk_buf parts[SNAP_PARTS];
     struct snap_ref received; /* what the received part is of */
-    struct held held[LOG_SNAPSHOTS_MAX];
+    struct held held[HELD_MAX];
     uint32_t held_count;
 };
 
@@ -84,7 +86,7 @@ static enum rk_status mem_publish(struct snap_store *store, enum snap_part part,
     if (held != NULL) {
         held_remove(self, held);
     }
-    RK_ASSERT(self->held_count < LOG_SNAPSHOTS_MAX); /* as many as the log store notes down */
+    RK_ASSERT(self->held_count < HELD_MAX);
     self->held[self->held_count] = (struct held){.id = id, .bytes = self->parts[part]};
     self->held_count++;
     rk_buf_init(&self->parts[part], SIZE_MAX);

@@ -480,6 +480,42 @@ START_TEST(the_former_state_stays_while_it_is_read)
 }
 END_TEST
 
+/* Other files come and go while one is on its way: it is not noted down yet, and stays all the same. */
+START_TEST(a_file_on_its_way_is_not_removed)
+{
+    all_received();
+    node_snapshot_retain(fixture.node);
+    struct snap_job *job = snap_job_of(SNAP_RETAIN);
+    ck_assert_ptr_nonnull(job);
+    ck_assert_uint_eq(job->ids_count, 1);
+    ck_assert_uint_eq(job->ids[0].index, SNAPSHOT_INDEX);
+    snap_job_free(job);
+}
+END_TEST
+
+/* However many fit into the trailing entries: without a place for a new one the log would grow on. */
+START_TEST(of_older_ones_only_the_one_before_is_kept)
+{
+    lead_with_one_entry();
+    fixture.options.trailing_entries = 1000;
+    for (uint32_t i = 0; i < LOG_SNAPSHOTS_MAX; i++) {
+        fixture.node->snaps.held[i] = (struct snap_info){
+            .ref = {.id = {.term = 1, .index = i + 1}, .size = 1},
+            .membership = fixture.node->membership,
+        };
+    }
+    fixture.node->snaps.held_count = LOG_SNAPSHOTS_MAX;
+    const struct snap_info newest = {
+        .ref = {.id = {.term = 1, .index = LOG_SNAPSHOTS_MAX + 1}, .size = 1},
+        .membership = fixture.node->membership,
+    };
+    node_snapshot_note(fixture.node, &newest);
+    const struct disk_job *job = fixture.jobs[fixture.jobs_count - 1];
+    ck_assert_uint_eq(job->forgotten_count, LOG_SNAPSHOTS_MAX - 1);
+    ck_assert_uint_eq(job->forgotten[job->forgotten_count - 1], LOG_SNAPSHOTS_MAX - 1);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("node_snapshots");
@@ -502,5 +538,7 @@ int main(void)
     tcase_add_test(tcase, log_configuration_and_state_change_places_together);
     tcase_add_test(tcase, accepted_is_said_when_the_log_is_replaced_on_disk);
     tcase_add_test(tcase, the_former_state_stays_while_it_is_read);
+    tcase_add_test(tcase, a_file_on_its_way_is_not_removed);
+    tcase_add_test(tcase, of_older_ones_only_the_one_before_is_kept);
     return run_suite("node_snapshots", tcase);
 }
