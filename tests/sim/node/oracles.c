@@ -300,6 +300,24 @@ static bool is_short(const struct host *host)
     return term < term_once || (term == term_once && now->last < once->last);
 }
 
+/* Whose log has lost its end knows it until it is refilled, and nobody else believes that. */
+static void check_recovering(struct host *host)
+{
+    const bool is_recovering = host->node->view.is_recovering;
+
+    if (host->is_cut_short && !is_recovering && is_short(host)) {
+        world_fail("O3", "n%u has lost the end of its log, up to %" PRIu64 ", and does not know it",
+                   host->number + 1, host->before_loss.last);
+    }
+    if (!host->is_cut_short && is_recovering) {
+        world_fail("O3", "n%u recovers a log that is whole", host->number + 1);
+    }
+    if (host->is_cut_short && !is_recovering) {
+        host->is_cut_short = false;
+        host->world->counts->recovered_logs++;
+    }
+}
+
 static bool is_voter_again(const struct node *node)
 {
     const struct member *self = membership_by_id(&node->membership, node->id);
@@ -340,14 +358,7 @@ void oracle_turned(struct host *host)
     if (host->is_wiped && is_voter_again(node)) {
         host->is_wiped = false;
     }
-    if (host->is_cut_short && !node->view.is_recovering && is_short(host)) {
-        world_fail("O3", "n%u has lost the end of its log, up to %" PRIu64 ", and does not know it",
-                   host->number + 1, host->before_loss.last);
-    }
-    if (host->is_cut_short && !node->view.is_recovering) {
-        host->is_cut_short = false;
-        host->world->counts->recovered_logs++;
-    }
+    check_recovering(host);
     host->config_seen = node->view.config_index;
     check_bounds(host);
 }
