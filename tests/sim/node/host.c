@@ -349,6 +349,7 @@ void host_start(struct host *host)
         host_leave(before);
         return;
     }
+    oracle_started(host);
     host->gateway = gateway_new(&host->options, host->node, host->board);
     const enum rk_status opened = gateway_open(host->gateway, &host->loops, message);
     RK_ASSERT(opened == RK_OK);

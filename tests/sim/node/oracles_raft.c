@@ -237,11 +237,20 @@ static void check_kept(const struct host *host, const struct image *before)
                        host->number + 1, i);
         }
     }
-    if (after->hard_state.term < before->hard_state.term ||
-        (after->hard_state.term == before->hard_state.term && before->hard_state.vote != 0 &&
-         after->hard_state.vote != before->hard_state.vote)) {
+}
+
+/* With the help of the high-water mark, where it needs that. */
+void oracle_started(struct host *host)
+{
+    const struct raft_hard_state *before = &host->promised;
+    const struct raft_hard_state *after = &host->store->hard_state;
+
+    if (after->term < before->term ||
+        (after->term == before->term && before->vote != 0 && after->vote != before->vote)) {
         world_fail("O3", "n%u came back without its term or vote", host->number + 1);
     }
+    host->durable.hard_state = *after;
+    host->term_seen = after->term;
 }
 
 void oracle_restarted(struct host *host)
@@ -249,6 +258,7 @@ void oracle_restarted(struct host *host)
     struct image before = host->durable;
     raft_index bad_index = 0;
 
+    host->promised = before.hard_state;
     host->durable = (struct image){.hard_state = host->store->hard_state};
     const enum rk_status status = log_store_scan(host->store, on_entry, &host->durable, &bad_index);
     if (status != RK_OK) {
@@ -268,5 +278,4 @@ void oracle_restarted(struct host *host)
     host->commit_seen = 0;
     host->applied_seen = 0;
     host->role_seen = RAFT_FOLLOWER;
-    host->term_seen = host->durable.hard_state.term;
 }

@@ -100,12 +100,13 @@ struct host {
     struct log_store *store;
     uint64_t incarnation;
     struct image durable;
-    struct image before_loss; /* what it once held and a fault took; see oracles.c */
-    bool is_wiped;            /* waits to be replaced */
-    bool is_cut_short;        /* its log lost its end and is not refilled yet */
-    bool was_cut_short;       /* and it has not started since */
-    bool is_frozen;           /* does not come back when the faults are over */
-    uint32_t down_looks;      /* how often it was seen down in a row */
+    struct raft_hard_state promised; /* durable before its latest start */
+    struct image before_loss;        /* what it once held and a fault took; see oracles.c */
+    bool is_wiped;                   /* waits to be replaced */
+    bool is_cut_short;               /* its log lost its end and is not refilled yet */
+    bool was_cut_short;              /* and it has not started since */
+    bool is_frozen;                  /* does not come back when the faults are over */
+    uint32_t down_looks;             /* how often it was seen down in a row */
     bool is_disk_full;
     uint32_t store_fails_at;    /* the operation on its disk that fails; 0: none */
     bool stays_dead;            /* and all after it */
@@ -378,7 +379,8 @@ void fault_start_later(struct host *host, uint32_t max_ms);
 
 /* oracles.c */
 void oracle_turned(struct host *host);
-void oracle_restarted(struct host *host);
+void oracle_restarted(struct host *host); /* before its node looks at its disk, */
+void oracle_started(struct host *host);   /* and after */
 void oracle_appended(struct host *host, const struct disk_job *job);
 void oracle_promised(struct host *host, const char *path, struct rk_bytes body);
 void oracle_claimed(struct op *op, const char *outcome);
