@@ -129,16 +129,17 @@ static const char *role_text(const struct node_view_member *member)
     return member->is_learner ? "learner" : "leaving";
 }
 
-/* How much of the log is there, for people: "matching 81,244 of 120,310". */
-static void matching_render(struct rk_json *json, raft_index match_index, raft_index last_index)
+/* How much of the log, or of a snapshot's bytes, is there, for people: "matching 81,244 of 120,310". */
+static void share_render(struct rk_json *json, const char *what, uint64_t done, uint64_t all)
 {
     struct rk_buf text;
 
     rk_buf_init(&text, 80);
-    rk_buf_append_text(&text, "matching ");
-    answer_append_grouped(&text, match_index);
+    rk_buf_append_text(&text, what);
+    rk_buf_append_byte(&text, ' ');
+    answer_append_grouped(&text, done);
     rk_buf_append_text(&text, " of ");
-    answer_append_grouped(&text, last_index);
+    answer_append_grouped(&text, all);
     rk_json_name(json, "progress");
     rk_json_bytes(json, rk_buf_bytes(&text));
     rk_buf_done(&text);
@@ -163,7 +164,13 @@ static void member_render(struct rk_json *json, const struct node_view_member *m
     if (member->has_progress) {
         member_u64(json, "match_index", member->match_index);
         member_u64(json, "last_index", last_index);
-        matching_render(json, member->match_index, last_index);
+        if (member->snapshot_size != 0) {
+            member_u64(json, "snapshot_sent", member->snapshot_sent);
+            member_u64(json, "snapshot_size", member->snapshot_size);
+            share_render(json, "snapshot", member->snapshot_sent, member->snapshot_size);
+        } else {
+            share_render(json, "matching", member->match_index, last_index);
+        }
         member_u64(json, "commit_index", member->commit_index);
         member_u64(json, "last_applied", member->last_applied);
         member_age(json, "contact_age_ms", member->contact_age_ms);

@@ -25,6 +25,8 @@ struct node_view_member {
     raft_index match_index;
     raft_index commit_index;
     raft_index last_applied;
+    uint64_t snapshot_sent;   /* bytes of a snapshot that it has */
+    uint64_t snapshot_size;   /* of how many; 0: it is not being sent one */
     uint64_t contact_age_ms;  /* since it last answered */
     bool is_alive;            /* this node leads: it is this one, or answered within a timeout */
     uint64_t stable_since_ms; /* Unix time at which is_alive last changed, as this node saw it */

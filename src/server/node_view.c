@@ -70,6 +70,10 @@ static void copy_member(struct node *node, const struct member *member,
         ret->commit_index = progress.commit_index;
         ret->last_applied = progress.last_applied;
         ret->contact_age_ms = node->now_ms - progress.contact_ms;
+        if (peer != NULL && peer->sending.is_active) {
+            ret->snapshot_sent = peer->sending.offset;
+            ret->snapshot_size = peer->sending.ref.size;
+        }
     }
 }
 

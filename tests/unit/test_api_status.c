@@ -93,6 +93,19 @@ START_TEST(members_carry_their_role_and_progress)
 }
 END_TEST
 
+START_TEST(a_snapshot_on_its_way_is_progress_too)
+{
+    struct node_view_member *member = &harness.node.members[1];
+    add_member(9, "node2", "127.0.0.2:8300");
+    member->has_progress = true;
+    member->snapshot_sent = 1048576;
+    member->snapshot_size = 9501495;
+    ck_assert_ptr_nonnull(strstr(get("/v1/cluster/members")->body,
+                                 "\"snapshot_sent\":1048576,\"snapshot_size\":9501495,"
+                                 "\"progress\":\"snapshot 1,048,576 of 9,501,495\""));
+}
+END_TEST
+
 START_TEST(a_full_house_of_members_fits_the_answer)
 {
     char address[RK_ADDRESS_SIZE_MAX + 1];
@@ -151,6 +164,7 @@ int main(void)
     tcase_add_test(tcase, status_node_is_this_nodes_view);
     tcase_add_test(tcase, never_heard_of_a_leader_is_null);
     tcase_add_test(tcase, members_carry_their_role_and_progress);
+    tcase_add_test(tcase, a_snapshot_on_its_way_is_progress_too);
     tcase_add_test(tcase, a_full_house_of_members_fits_the_answer);
     tcase_add_test(tcase, health_and_readiness_give_their_reason);
     tcase_add_test(tcase, the_root_answers_something_short);
