@@ -185,6 +185,22 @@ static void clog_link(struct sim *sim, struct sim_node *node)
     sim->clogged_until_us[node->id][other] = sim->now_us + duration_us(sim);
 }
 
+/* What the others have said to the leader comes late, and it is heard no more: when answers that were
+ * given before another one was elected arrive at last, they must not confirm what was asked since
+ * (pitfalls 97, 98). */
+static void late_answers(struct sim *sim, struct sim_node *node)
+{
+    const uint64_t for_us =
+        tape_between(sim->tape, TAPE_FAULT, 1500, 5000) * (uint64_t)sim->knobs.election_timeout_ms;
+    one_way(sim, node->id, false);
+    for (raft_node_id other = 1; other <= sim->nodes_count; other++) {
+        sim->clogged_until_us[other][node->id] = sim->now_us + for_us;
+    }
+    sim->counts->partitions++;
+    sim_tell(sim, node, "is heard no more, and hears the others late");
+    sim_event_add(sim, sim->now_us + for_us + 1000, EVENT_HEAL, 0, 0, 0);
+}
+
 /* ---- machines ---- */
 
 static void pause_node(struct sim *sim, struct sim_node *node, bool is_suspended)
@@ -224,8 +240,9 @@ static bool is_spare(struct sim *sim, const struct sim_node *lost, const raft_no
     return count == 0 || 2 * sound > count;
 }
 
-/* Never more copies than the cluster can repair: the others must be able to elect a leader. */
-static void rot(struct sim *sim, struct sim_node *node)
+/* Never more copies than the cluster can repair: without this node the others must be able to elect
+ * a leader, by any configuration that one of them may go by. */
+static bool is_dispensable(struct sim *sim, const struct sim_node *node)
 {
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         const struct sim_log *logs[] = {&sim->nodes[i].log, &sim->nodes[i].disk};
@@ -233,12 +250,31 @@ static void rot(struct sim *sim, struct sim_node *node)
             const struct raft_config *config = &sim->configs[sim_log_config(logs[j])];
             if (!is_spare(sim, node, config->voters, config->voters_count) ||
                 !is_spare(sim, node, config->old_voters, config->old_voters_count)) {
-                return;
+                return false;
             }
         }
     }
+    return true;
+}
+
+static void rot(struct sim *sim, struct sim_node *node)
+{
+    if (is_dispensable(sim, node)) {
+        crash(sim, node);
+        sim_disk_rot(sim, node);
+    }
+}
+
+/* The machine is lost with its disk. Who replaces it is another node, with another id. */
+static void lose(struct sim *sim, struct sim_node *node)
+{
+    if (node->is_gone || !is_dispensable(sim, node)) {
+        return;
+    }
     crash(sim, node);
-    sim_disk_rot(sim, node);
+    node->is_gone = true;
+    sim_tell(sim, node, "is lost for ever");
+    sim->counts->lost_for_ever++;
 }
 
 static void unreachable(struct sim *sim, struct sim_node *node)
@@ -268,6 +304,25 @@ void sim_cut_off(struct sim *sim, struct sim_node *node)
     sim->counts->partitions++;
     sim_tell(sim, node, "is cut off");
     part(sim, 1U << node->id);
+    sim_event_add(sim, sim->now_us + duration_us(sim), EVENT_HEAL, 0, 0, 0);
+}
+
+/* The leader and those who only come keep each other; the old voters are on their own. */
+void sim_cut_in_joint(struct sim *sim, struct sim_node *node)
+{
+    const struct raft_config *config = node->view.config;
+    uint32_t side = 1U << node->id;
+    for (uint32_t i = 0; i < config->voters_count; i++) {
+        side |= 1U << config->voters[i];
+    }
+    for (uint32_t i = 0; i < config->old_voters_count; i++) {
+        if (config->old_voters[i] != node->id) {
+            side &= ~(1U << config->old_voters[i]);
+        }
+    }
+    sim->counts->partitions++;
+    sim_tell(sim, node, "is cut off with those who come");
+    part(sim, side);
     sim_event_add(sim, sim->now_us + duration_us(sim), EVENT_HEAL, 0, 0, 0);
 }
 
@@ -359,6 +414,12 @@ void sim_fault(struct sim *sim)
         break;
     case FAULT_STEP_CLOCK:
         step_clock(sim, node);
+        break;
+    case FAULT_LATE:
+        late_answers(sim, node);
+        break;
+    case FAULT_LOSE:
+        lose(sim, node);
         break;
     case FAULT_FORGET:
         lose_leader(sim, any_node(sim));

@@ -70,7 +70,8 @@ static void draw_faults(struct sim_knobs *knobs, struct tape *tape)
         [FAULT_HEAL] = 3,        [FAULT_CLOG] = 2,      [FAULT_PAUSE] = 3,
         [FAULT_SUSPEND] = 1,     [FAULT_STALL] = 2,     [FAULT_BURST] = 2,
         [FAULT_UNREACHABLE] = 2, [FAULT_ROT] = 2,       [FAULT_CUT_LEADER_AND_BURST] = 2,
-        [FAULT_STEP_CLOCK] = 1,  [FAULT_FORGET] = 3,
+        [FAULT_STEP_CLOCK] = 1,  [FAULT_FORGET] = 3,    [FAULT_LOSE] = 1,
+        [FAULT_LATE] = 3,
     };
     const uint32_t timeout_us = 1000 * knobs->election_timeout_ms;
     knobs->fault_mean_us = rate(tape, timeout_us / 2, 30 * timeout_us);
@@ -120,6 +121,7 @@ void sim_draw_knobs(struct sim_knobs *knobs, struct tape *tape)
     const uint32_t timeout_us = 1000 * knobs->election_timeout_ms;
     knobs->member_mean_us = rate(tape, timeout_us, 40 * timeout_us);
     knobs->transfer_share = coin(tape) ? 600000 : 100000;
+    knobs->cut_in_joint = coin(tape) ? 400000 : 0;
     knobs->cut_in_transfer = coin(tape) ? 500000 : 0;
     knobs->pending_share = 300000;
     knobs->snapshot_entries = rate(tape, 4, 500);

@@ -109,7 +109,8 @@ static uint32_t whole_core(struct sim *sim)
         const uint32_t count = log->configs_count;
         for (uint32_t j = count > 2 ? count - 2 : 0; j < count; j++) {
             for (raft_node_id id = 1; id <= sim->nodes_count; id++) {
-                if (is_member(&sim->configs[log->configs[j].config], id)) {
+                if (!sim_node(sim, id)->is_gone &&
+                    is_member(&sim->configs[log->configs[j].config], id)) {
                     set |= 1U << id;
                 }
             }

@@ -372,6 +372,11 @@ static void after_step(struct sim *sim, struct sim_node *node, const struct raft
     if (is_leader(&node->view)) {
         node->pending_due_us = 0;
     }
+    if (is_leader(&node->view) && node->view.config_index > before->config_index &&
+        node->view.config->old_voters_count > 0 && !sim->is_healed &&
+        tape_chance(sim->tape, TAPE_FAULT, sim->knobs.cut_in_joint)) {
+        sim_cut_in_joint(sim, node);
+    }
     if (is_leader(&node->view) && !node->is_finish_due && node->view.config->old_voters_count > 0 &&
         node->view.is_config_committed) {
         node->is_finish_due = true;

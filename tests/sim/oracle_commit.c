@@ -175,6 +175,15 @@ static void note_verified(struct sim *sim, struct sim_node *node)
     }
 }
 
+/* 4.2.2: once the configuration that removes it is committed, its part is over. */
+static void check_removed(struct sim *sim, const struct sim_node *node)
+{
+    if (node->view.role == RAFT_LEADER && node->view.is_config_committed &&
+        !is_voter(node->view.config, node->id)) {
+        sim_fail(sim, "O7", node, "leads on although it has been removed");
+    }
+}
+
 void oracle_commit(struct sim *sim, struct sim_node *node, const struct raft_view *before)
 {
     const raft_index commit = node->view.commit_index;
@@ -182,6 +191,7 @@ void oracle_commit(struct sim *sim, struct sim_node *node, const struct raft_vie
         node->view.role == RAFT_LEADER ||
         (before->role == RAFT_LEADER && before->hard_state.term == node->view.hard_state.term);
     note_verified(sim, node);
+    check_removed(sim, node);
     if (commit < node->seen_commit) {
         sim_fail(sim, "O9", node, "commit index falls from %llu to %llu",
                  (unsigned long long)node->seen_commit, (unsigned long long)commit);

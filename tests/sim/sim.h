@@ -62,6 +62,8 @@ enum sim_fault {
     FAULT_ROT,
     FAULT_STEP_CLOCK,
     FAULT_FORGET,
+    FAULT_LOSE,
+    FAULT_LATE,
     FAULT_KINDS,
 };
 
@@ -104,6 +106,7 @@ struct sim_knobs {
 
     uint32_t member_mean_us;  /* between two acts of the operator; 0: none */
     uint32_t transfer_share;  /* of them, in a million */
+    uint32_t cut_in_joint;    /* in a million: the old half is cut off from who enters one */
     uint32_t cut_in_transfer; /* in a million: the leader is cut off when it has told its heir */
     uint32_t pending_share;   /* of them: although one is under way */
 
@@ -549,6 +552,7 @@ raft_node_id sim_newest_leader(const struct sim *sim); /* 0: none */
 void sim_fault(struct sim *sim);
 void sim_forget(struct sim *sim, struct sim_node *candidate);
 void sim_cut_off(struct sim *sim, struct sim_node *node);
+void sim_cut_in_joint(struct sim *sim, struct sim_node *node);
 void sim_heal_links(struct sim *sim);
 void sim_operator(struct sim *sim);
 void sim_operator_finish(struct sim *sim, struct sim_node *node);
@@ -609,6 +613,7 @@ __attribute__((format(printf, 3, 4))) void sim_tell(struct sim *sim, const struc
 void sim_tell_message(struct sim *sim, bool is_sent, const struct raft_message *message);
 void sim_tell_view(struct sim *sim, const struct sim_node *node, const struct raft_view *before);
 void sim_tell_knobs(struct sim *sim);
+void sim_tell_nodes(struct sim *sim);
 
 /* ---- world.c ---- */
 

@@ -149,7 +149,10 @@ void sim_tell_view(struct sim *sim, const struct sim_node *node, const struct ra
     line.is_silent = sim->story == NULL;
     line.size = 0;
     add_role(sim, &line, view, before);
-    if (view->last.index != before->last.index || view->last.term != before->last.term) {
+    /* A follower whose log grows with its leader's is no news either. */
+    if (view->last.term != before->last.term ||
+        (view->last.index != before->last.index &&
+         (view->role == RAFT_LEADER || sim->is_story_full))) {
         line_add(&line, "has its log to %" PRIu64 "^%" PRIu64, view->last.index, view->last.term);
     }
     if (view->config_index != before->config_index) {
@@ -161,6 +164,26 @@ void sim_tell_view(struct sim *sim, const struct sim_node *node, const struct ra
     }
     if (line.size > 0) {
         sim_tell(sim, node, "%s", line.text);
+    }
+}
+
+/* How they all stand at the end. */
+void sim_tell_nodes(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        const struct raft_entry_id last = sim_log_last(&node->log);
+        const struct raft_entry_id durable = sim_log_last(&node->disk);
+        if (node->is_up) {
+            sim_tell(sim, node,
+                     "ends as %s of term %" PRIu64 ", log to %" PRIu64 "^%" PRIu64
+                     ", on disk to %" PRIu64 "^%" PRIu64 ", committed %" PRIu64,
+                     raft_role_name(node->view.role), node->view.hard_state.term, last.index,
+                     last.term, durable.index, durable.term, node->view.commit_index);
+        } else {
+            sim_tell(sim, node, "ends down, on disk to %" PRIu64 "^%" PRIu64, durable.index,
+                     durable.term);
+        }
     }
 }
 

@@ -332,7 +332,10 @@ bool sim_world_run(struct sim *sim, struct tape *tape, struct sim_counts *counts
                    bool is_story_full)
 {
     if (setjmp(sim->escape) != 0) {
-        sim_tell(sim, NULL, "%s: %s", sim->failure.oracle, sim->failure.text);
+        if (sim->story != NULL) {
+            sim_tell(sim, NULL, "%s: %s", sim->failure.oracle, sim->failure.text);
+            sim_tell_nodes(sim);
+        }
         return false;
     }
     rk_assert_set_hook(assertion_failed);
