@@ -27,7 +27,6 @@ REPORTS = (b"assertion failed", b"Sanitizer:", b"runtime error:", b"double free"
 def draw_round(seed, options):
     """What the seed says: the cluster and its faults."""
     chance = random.Random(seed)
-    said = subprocess.run([options["program"], "--help"], capture_output=True, text=True).stdout
     voters = chance.choice([3, 3, 5])
     election = chance.choice([200, 300, 400])
     flags = ["--election-timeout", "%dms" % election, "--heartbeat-interval", "%dms" % (election // 8),
@@ -35,22 +34,13 @@ def draw_round(seed, options):
     is_lease = chance.random() < 0.3 or options["control"] == "lease"
     if is_lease:
         flags += ["--default-read", "lease"]
-    if chance.random() < 0.5 and has_choice(said, "snapshot-entries"):
+    if chance.random() < 0.5:
         flags += ["--snapshot-entries", chance.choice(["100", "400"]),
                   "--trailing-entries", chance.choice(["10", "100"])]
     faults = nemesis.plan(chance, voters, is_lease, options["shim"] is not None,
                           ["skew"] if options["control"] == "lease" else options["kinds"])
     return {"seed": seed, "voters": voters, "flags": flags, "is_lease": is_lease,
             "faults": faults}
-
-
-def has_choice(said, option):
-    """Does the program's help offer another value than the default?"""
-    lines = said.splitlines()
-    for line, text in zip(lines, lines[1:]):
-        if line.split()[:1] == ["--" + option]:
-            return "supports no other" not in text
-    return False
 
 
 class Round:
@@ -148,7 +138,7 @@ class Round:
             elif place.name not in names and place.runs():
                 nemesis.retire(self.stage, place)
         for place in self.world.running():
-            if place.name in names and b"replace the member" in place.ask("GET", "/readyz", timeout=0.5)[1]:
+            if place.name in names and nemesis.is_refused(place):
                 nemesis.operate(self.stage, "replace " + place.name, "POST",
                                 "/v1/cluster/members/replace",
                                 dict(nemesis.member(place), old=place.name))
@@ -227,10 +217,15 @@ class Round:
                     raise Failure("a stale read of what nobody wrote: " + line.strip())
 
     def check_logs(self):
+        happened = self.drawn.setdefault("happened", {})
         for place in self.world.places:
             if os.path.exists(place.log):
                 with open(place.log, "rb") as file:
                     text = file.read()
+                for what in ("taken", "installed"):
+                    happened["snapshots " + what] = (happened.get("snapshots " + what, 0) +
+                                                     text.count(b"sub=snapshot event=%s" %
+                                                                what.encode()))
                 for report in REPORTS:
                     if report in text:
                         return "%s says: %s" % (place.name, report.decode())
