@@ -4,7 +4,9 @@
 #include "sim/sim.h"
 #include "support/history.h"
 
-enum { SEARCHED_ONE_IN = 32, SEARCH_STATES_MAX = 20000, NO_VALUE = UINT32_MAX };
+enum { SEARCHED_ONE_IN = 32, SEARCH_STATES_MAX = 20000 };
+
+static const uint64_t no_value = UINT32_MAX; /* that nobody ever writes */
 
 /* The value that a compare-and-set by index is about: every version has another one. */
 static uint64_t expected_value(const struct sim *sim, const struct sim_op *op)
@@ -13,7 +15,7 @@ static uint64_t expected_value(const struct sim *sim, const struct sim_op *op)
         return 0;
     }
     const struct sim_version version = oracle_spec_at(sim, op->key, op->cas);
-    return version.modify_index == op->cas ? version.value : NO_VALUE;
+    return version.modify_index == op->cas ? version.value : no_value;
 }
 
 static enum history_kind kind_of(const struct sim_op *op)
