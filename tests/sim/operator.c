@@ -192,6 +192,9 @@ void sim_operator(struct sim *sim)
     } else if (!change(sim, node, &next, act)) {
         return;
     }
+    if (tape_chance(sim->tape, TAPE_MEMBER, 150000)) {
+        next.old_voters_count = 0; /* in one step, which is refused unless the voters stay */
+    }
     sim_tell(sim, node, "is asked for another configuration, act %d", (int)act);
     (void)propose(sim, node, &next);
 }
