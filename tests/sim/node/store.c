@@ -166,7 +166,13 @@ bool store_cut_short(struct host *host)
         const struct raft_write *const writes[] = {&write};
         const enum rk_status status = log_store_write(store, writes, 1);
         RK_ASSERT(status == RK_OK);
-        world_tell(world, host, "loses the last %llu entries of its log", (unsigned long long)lost);
+        /* And with them, perhaps, the vote that stood there. */
+        const bool has_vote = tape_draw(&world->tape, TAPE_DISK, 2) == 0;
+        if (!has_vote) {
+            store->hard_state = (struct raft_hard_state){.term = store->bounds.last.term};
+        }
+        world_tell(world, host, "loses the last %llu entries of its log%s",
+                   (unsigned long long)lost, has_vote ? "" : ", and its vote");
     }
     host_leave(before);
     return is_noticed;
