@@ -51,8 +51,8 @@ void node_snapshot_applied(struct node *node, const struct rk_frame *frame, uint
     node->snaps.applied_bytes += size;
 }
 
-/* The configuration in force at the last applied entry; an uncommitted one may be in the log
- * behind it. NULL: not known here. */
+/* The configuration in force at the last applied entry; a node that is behind may have
+ * two later ones in its log, and then no longer knows it. NULL: not known here. */
 static const struct membership *applied_membership(const struct node *node, raft_index *ret_index)
 {
     if (node->membership_index > 0 && node->membership_index <= node->last_applied) {
@@ -60,7 +60,9 @@ static const struct membership *applied_membership(const struct node *node, raft
         return &node->membership;
     }
     *ret_index = node->membership_before_index;
-    return node->membership_before_index > 0 ? &node->membership_before : NULL;
+    return node->membership_before_index > 0 && node->membership_before_index <= node->last_applied
+               ? &node->membership_before
+               : NULL;
 }
 
 static bool is_time_for_one(const struct node *node)

@@ -110,6 +110,18 @@ START_TEST(none_is_taken_before_its_time)
 }
 END_TEST
 
+/* Pitfall 65: a node that is behind may have two later configurations in its log; neither is of the
+ * state that it would write. */
+START_TEST(none_is_taken_with_a_configuration_from_beyond_it)
+{
+    lead_with_one_entry();
+    fixture.node->membership_before_index = 2;
+    fixture.node->membership_index = 3;
+    node_snapshot_turn(fixture.node);
+    ck_assert_ptr_null(snap_job_of(SNAP_TAKE));
+}
+END_TEST
+
 /* Pitfall 59: the log is cut only when the file was read back and noted down. */
 START_TEST(the_log_goes_only_when_the_snapshot_is_noted_down)
 {
@@ -523,6 +535,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, one_is_taken_of_what_is_applied);
     tcase_add_test(tcase, none_is_taken_before_its_time);
+    tcase_add_test(tcase, none_is_taken_with_a_configuration_from_beyond_it);
     tcase_add_test(tcase, the_log_goes_only_when_the_snapshot_is_noted_down);
     tcase_add_test(tcase, trailing_entries_stay);
     tcase_add_test(tcase, without_room_it_is_tried_again_later);
