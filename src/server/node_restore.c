@@ -151,44 +151,42 @@ static enum rk_status load_one(struct node *node, const struct log_snapshot *not
     return RK_OK;
 }
 
-/* The newest that is whole; damaged ones are forgotten. What the log begins after can only be built
- * on by a snapshot that reaches so far. */
-static enum rk_status load_newest(struct node *node, struct log_store *store,
+/* The newest that is whole. What the log begins after can only be built on by a snapshot that reaches
+ * so far. Errors: RK_NOT_FOUND (there is none, and the log is whole), RK_CORRUPT, RK_IO. */
+static enum rk_status load_newest(struct node *node, const struct log_store *store,
                                   struct snap_store *snaps)
 {
-    struct snap_info *info = &node->snaps.held[0];
-    enum rk_status status = RK_NOT_FOUND;
+    const raft_index base = store->bounds.base.index;
+    enum rk_status status = base == 0 ? RK_NOT_FOUND : RK_CORRUPT;
 
-    while (store->snapshots_count > 0) {
-        const struct log_snapshot *noted = &store->snapshots[store->snapshots_count - 1];
-        const raft_index index = noted->id.index;
-        if (index < store->bounds.base.index) {
-            return RK_CORRUPT;
+    for (uint32_t i = store->snapshots_count; i > 0; i--) {
+        const struct log_snapshot *noted = &store->snapshots[i - 1];
+        if (noted->id.index < base) {
+            break;
         }
-        status = load_one(node, noted, snaps, info);
+        status = load_one(node, noted, snaps, &node->snaps.held[0]);
         if (status != RK_CORRUPT) {
             break;
         }
-        rk_log(RK_LOG_ERROR, "snapshot", "damaged", RK_U64("index", index), RK_END);
-        status = log_store_remove_snapshot(store, index);
-        if (status != RK_OK) {
-            return status;
-        }
-        status = RK_CORRUPT;
+        rk_log(RK_LOG_ERROR, "snapshot", "damaged", RK_U64("index", noted->id.index), RK_END);
     }
     node->snaps.held_count = status == RK_OK;
     return status;
 }
 
-/* Keeps the one that was read, and what the log store has noted down before it. */
+/* Keeps the one that was read. Only now: where none can be, what is noted down stays as it is, and the
+ * next start comes to the same end. */
 static enum rk_status retain(const struct node *node, struct log_store *store,
                              struct snap_store *snaps)
 {
     const struct raft_entry_id id = node->snaps.held[0].ref.id;
     enum rk_status status = RK_OK;
 
-    while (status == RK_OK && store->snapshots_count > node->snaps.held_count) {
-        status = log_store_remove_snapshot(store, store->snapshots[0].id.index);
+    for (uint32_t i = store->snapshots_count; status == RK_OK && i > 0; i--) {
+        const raft_index index = store->snapshots[i - 1].id.index;
+        if (node->snaps.held_count == 0 || index != id.index) {
+            status = log_store_remove_snapshot(store, index);
+        }
     }
     return status == RK_OK ? snap_store_retain(snaps, &id, node->snaps.held_count) : status;
 }

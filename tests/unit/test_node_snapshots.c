@@ -6,6 +6,7 @@
 
 #include "base/heap.h"
 #include "node_fixture.h"
+#include "storage/log_store_mem.h"
 #include "support/run.h"
 
 enum { BODY_MAX = 4 << 20, FILE_SIZE = 3000, SNAPSHOT_INDEX = 50 };
@@ -528,6 +529,43 @@ START_TEST(of_older_ones_only_the_one_before_is_kept)
 }
 END_TEST
 
+/* ---- at start ---- */
+
+/* Noted down, and in the log's place; its file is nowhere. */
+static struct log_store *store_of_a_lost_snapshot(void)
+{
+    const struct log_store_mem_options options = {.node_name = "n1", .incarnation = 1};
+    struct log_store *store = log_store_mem_new(&options);
+    const struct log_snapshot noted = {
+        .id = {.term = 2, .index = SNAPSHOT_INDEX}, .config = {(const uint8_t *)"c", 1}, .size = 1};
+    const struct raft_snapshot snapshot = {.id = noted.id};
+    const struct raft_write write = {
+        .has_hard_state = true, .hard_state = {.term = 2}, .snapshot = &snapshot};
+    const struct raft_write *const writes[] = {&write};
+
+    ck_assert_int_eq(log_store_add_snapshot(store, &noted), RK_OK);
+    ck_assert_int_eq(log_store_write(store, writes, 1), RK_OK);
+    return store;
+}
+
+/* What the first start says of the damage, the second must say too: it may not take a log that begins
+ * in the middle for a whole one. */
+START_TEST(a_log_that_cannot_do_without_its_snapshot_is_refused_at_every_start)
+{
+    char message[256] = "";
+    const struct node_start_options start = {.options = &fixture.options,
+                                             .store = store_of_a_lost_snapshot(),
+                                             .snaps = snap_store_mem_new()};
+
+    for (uint32_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(node_restore(fixture.node, &start, message, sizeof(message)), RK_CORRUPT);
+        ck_assert_ptr_nonnull(strstr(message, "the log begins after entry 50"));
+    }
+    snap_store_close(start.snaps);
+    log_store_close(start.store);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("node_snapshots");
@@ -553,5 +591,6 @@ int main(void)
     tcase_add_test(tcase, the_former_state_stays_while_it_is_read);
     tcase_add_test(tcase, a_file_on_its_way_is_not_removed);
     tcase_add_test(tcase, of_older_ones_only_the_one_before_is_kept);
+    tcase_add_test(tcase, a_log_that_cannot_do_without_its_snapshot_is_refused_at_every_start);
     return run_suite("node_snapshots", tcase);
 }
