@@ -238,6 +238,8 @@ static void pump_appends(struct node *node, struct peer *peer)
             send_from_tail(node, peer, 0);
         } else if (tail_chain(&node->tail, append->previous.index, &chain)) {
             send_from_tail(node, peer, chain);
+        } else if (append->previous.index < node->snaps.base.index) {
+            peer->is_unreachable_due = true; /* cut off meanwhile: the core knows what it gets */
         } else {
             const bool is_probe = append->entries_last == append->previous.index;
             if (is_probe && append->previous.index == node->snaps.base.index) {

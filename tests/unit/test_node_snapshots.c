@@ -279,6 +279,29 @@ START_TEST(a_piece_without_an_answer_ends_the_transfer)
 }
 END_TEST
 
+/* A probe that names the end of the log and waits behind other appends, until the log is cut past it:
+ * there is nothing to read for it, not even from the entry after. */
+START_TEST(an_append_that_the_log_was_cut_past_is_given_up)
+{
+    const raft_node_id to = fixture_peer("n3")->id;
+    const struct raft_entry_id before = {.term = 1, .index = 3};
+    const struct raft_message probe = {.type = RAFT_APPEND_REQUEST,
+                                       .to = to,
+                                       .term = 1,
+                                       .append_request = {.previous = before, .entries_last = 3}};
+
+    lead_with_one_entry();
+    fixture.node->snaps.base = (struct raft_entry_id){.term = 1, .index = 5};
+    tail_done(&fixture.node->tail);
+    tail_init(&fixture.node->tail, fixture.node->snaps.base, 9);
+    fixture_peer("n3")->appends_count = 0;
+    const uint32_t jobs_count = fixture.jobs_count;
+    node_send(fixture.node, &probe);
+    ck_assert_uint_eq(fixture.jobs_count, jobs_count);
+    ck_assert(fixture_peer("n3")->is_unreachable_due);
+}
+END_TEST
+
 /* ---- receiving ---- */
 
 static struct membership made_membership(void)
@@ -582,6 +605,7 @@ int main(void)
     tcase_add_test(tcase, pieces_leave_at_the_rate_asked_for);
     tcase_add_test(tcase, what_the_peer_has_then_counts);
     tcase_add_test(tcase, a_piece_without_an_answer_ends_the_transfer);
+    tcase_add_test(tcase, an_append_that_the_log_was_cut_past_is_given_up);
     tcase_add_test(tcase, an_offer_is_answered_with_what_is_there);
     tcase_add_test(tcase, a_duplicate_is_answered_at_once);
     tcase_add_test(tcase, pieces_of_two_snapshots_are_told_apart);
