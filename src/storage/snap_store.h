@@ -66,7 +66,7 @@ RK_MUST_USE enum rk_status snap_store_append(struct snap_store *store, enum snap
                                              struct rk_bytes bytes);
 
 /* The open part becomes the snapshot `id`, durably, and takes the place of one with that id. Errors:
- * RK_IO, RK_FULL; it may then be there or not. The part is closed in any case. */
+ * RK_IO, RK_FULL; it may then be there or not. The part is closed, and gone, in any case. */
 RK_MUST_USE enum rk_status snap_store_publish(struct snap_store *store, enum snap_part part,
                                               struct raft_entry_id id);
 

@@ -182,6 +182,8 @@ static enum rk_status file_append(struct snap_store *store, enum snap_part which
     return fdatasync(part->fd) == 0 ? RK_OK : files_status(errno);
 }
 
+/* What could not be synced goes: a second fsync() may say yes to pages that are gone (pitfall 48), and
+ * on a full disk it is room that is missing. */
 static enum rk_status file_publish(struct snap_store *store, enum snap_part which,
                                    struct raft_entry_id id)
 {
@@ -195,6 +197,9 @@ static enum rk_status file_publish(struct snap_store *store, enum snap_part whic
                               fsync(self->dir_fd) == 0;
     const enum rk_status status = is_published ? RK_OK : files_status(errno);
     part_close(part);
+    if (!is_published) {
+        (void)unlinkat(self->dir_fd, part->name, 0); /* or it is renamed already */
+    }
     return status;
 }
 
