@@ -1,6 +1,7 @@
 /* disk_work.c -- jobs done, in order, on whatever thread asks: the disk's, or the simulator's. */
 #include "server/disk_work.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/limits.h"
@@ -82,14 +83,24 @@ static enum rk_status forget(struct disk_work *work, const struct disk_job *job,
     return status;
 }
 
-/* The new one is there before older ones go, where there is a place for it; the one before it stays
- * in any case. */
+/* Where there is none, the oldest of those that go makes it: what the log needs to begin after is still
+ * there when the process ends in between. */
+static enum rk_status make_place(struct disk_work *work, const struct disk_job *job)
+{
+    if (work->store->snapshots_count < LOG_SNAPSHOTS_MAX) {
+        return RK_OK;
+    }
+    RK_ASSERT(job->forgotten_count > 0); /* the node has looked */
+    return log_store_remove_snapshot(work->store, job->forgotten[0]);
+}
+
+/* The new one is there before older ones go. */
 static enum rk_status run_snapshot(struct disk_work *work, struct disk_job *job)
 {
     job->noted.config = rk_buf_bytes(&job->frames);
     enum rk_status status = forget(work, job, true);
-    if (status == RK_OK && work->store->snapshots_count == LOG_SNAPSHOTS_MAX) {
-        status = forget(work, job, false);
+    if (status == RK_OK) {
+        status = make_place(work, job);
     }
     if (status == RK_OK) {
         status = log_store_add_snapshot(work->store, &job->noted);
