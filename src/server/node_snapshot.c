@@ -92,12 +92,12 @@ static bool is_kept(const struct node *node, uint32_t at, raft_index newest)
            node_sending_uses(node, id);
 }
 
-static bool has_place(const struct node *node)
+bool node_snapshot_has_place(const struct node *node, raft_index newest)
 {
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < node->snaps.held_count; i++) {
-        count += is_kept(node, i, node->last_applied);
+        count += is_kept(node, i, newest);
     }
     return count < LOG_SNAPSHOTS_MAX;
 }
@@ -106,9 +106,10 @@ static bool may_take(const struct node *node)
 {
     const struct node_snapshots *snaps = &node->snaps;
 
-    return !snaps->is_taking && !snaps->is_noting && has_place(node) &&
-           node->standing == STANDING_MEMBER && node->now_ms >= snaps->retry_ms &&
-           node->last_applied == node->last_published && is_time_for_one(node);
+    return !snaps->is_taking && !snaps->is_noting &&
+           node_snapshot_has_place(node, node->last_applied) && node->standing == STANDING_MEMBER &&
+           node->now_ms >= snaps->retry_ms && node->last_applied == node->last_published &&
+           is_time_for_one(node);
 }
 
 static void begin_taking(struct node *node)
@@ -140,6 +141,7 @@ void node_snapshot_note(struct node *node, const struct snap_info *info)
     struct disk_job *job = disk_job_new(DISK_SNAPSHOT);
 
     RK_ASSERT(!snaps->is_noting);
+    RK_ASSERT(node_snapshot_has_place(node, info->ref.id.index));
     membership_encode(&info->membership, &job->frames);
     job->noted = (struct log_snapshot){
         .id = info->ref.id,
@@ -173,8 +175,10 @@ static void taken(struct node *node, const struct snap_job *job)
     }
     rk_log(RK_LOG_INFO, "snapshot", "taken", RK_U64("index", job->info.ref.id.index),
            RK_U64("term", job->info.ref.id.term), RK_U64("bytes", job->info.ref.size), RK_END);
-    if (job->info.ref.id.index <= newest_index(node) || node->snaps.is_noting) {
-        node_snapshot_retain(node); /* the leader's came first */
+    const raft_index index = job->info.ref.id.index;
+    if (index <= newest_index(node) || node->snaps.is_noting ||
+        !node_snapshot_has_place(node, index)) {
+        node_snapshot_retain(node); /* the leader's came first, or meanwhile all are being sent */
         return;
     }
     node_snapshot_note(node, &job->info);

@@ -229,6 +229,9 @@ void node_receiving_turn(struct node *node)
         node_snapshot_retain(node);
         return;
     }
+    if (!node_snapshot_has_place(node, receiving->ref.id.index)) {
+        return; /* what this node sends, as it led until now, ends within a moment */
+    }
     receiving->state = RECEIVING_NOTED;
     node_snapshot_note(node, &receiving->info);
 }

@@ -167,6 +167,30 @@ START_TEST(without_room_it_is_tried_again_later)
 }
 END_TEST
 
+/* All that may be noted down are being sent since the taking began: the new one is not. */
+START_TEST(one_for_which_there_is_no_place_any_more_is_given_up)
+{
+    lead_with_one_entry();
+    node_snapshot_turn(fixture.node);
+    struct snap_job *job = snap_job_of(SNAP_TAKE);
+    ck_assert_ptr_nonnull(job);
+    job->info.ref.id.index = 9;
+    fixture.node->snaps.held_count = LOG_SNAPSHOTS_MAX;
+    fixture.node->peers_count = LOG_SNAPSHOTS_MAX;
+    for (uint32_t i = 0; i < LOG_SNAPSHOTS_MAX; i++) {
+        const struct snap_ref ref = {.id = {.term = 1, .index = i + 1}, .size = 1};
+        fixture.node->snaps.held[i].ref = ref;
+        fixture.node->peers[i].sending =
+            (struct node_sending){.is_active = true, .is_busy = true, .ref = ref};
+    }
+    const uint32_t jobs_count = fixture.jobs_count;
+    snap_job_done(job, RK_OK);
+    ck_assert_uint_eq(fixture.jobs_count, jobs_count);
+    ck_assert(!fixture.node->snaps.is_noting);
+    fixture.node->peers_count = 2;
+}
+END_TEST
+
 /* ---- sending ---- */
 
 /* n3 has nothing, the log begins after entry 1: once n3 is heard, it is offered the snapshot. */
@@ -600,6 +624,7 @@ int main(void)
     tcase_add_test(tcase, the_log_goes_only_when_the_snapshot_is_noted_down);
     tcase_add_test(tcase, trailing_entries_stay);
     tcase_add_test(tcase, without_room_it_is_tried_again_later);
+    tcase_add_test(tcase, one_for_which_there_is_no_place_any_more_is_given_up);
     tcase_add_test(tcase, the_offer_asks_first_what_is_there);
     tcase_add_test(tcase, the_next_piece_is_what_the_peer_lacks);
     tcase_add_test(tcase, pieces_leave_at_the_rate_asked_for);
