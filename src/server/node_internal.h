@@ -504,6 +504,9 @@ void node_snapshot_noted(struct node *node, const struct disk_job *job);
 void node_snapshot_compacted(struct node *node, const struct disk_job *job);
 /* NULL: none in the list. */
 const struct snap_info *node_snapshot_find(const struct node *node, struct raft_entry_id id);
+/* Errors: RK_CORRUPT, the configuration cannot be read. */
+RK_MUST_USE enum rk_status node_snapshot_from_noted(const struct log_snapshot *noted,
+                                                    struct snap_info *ret);
 /* Beside those that stay there is one for a new one at `newest`. */
 bool node_snapshot_has_place(const struct node *node, raft_index newest);
 void node_snapshot_note(struct node *node, const struct snap_info *info); /* there is a place */

@@ -154,7 +154,7 @@ static enum rk_status load_one(struct node *node, const struct log_snapshot *not
 /* The newest that is whole. What the log begins after can only be built on by a snapshot that reaches
  * so far. Errors: RK_NOT_FOUND (there is none, and the log is whole), RK_CORRUPT, RK_IO. */
 static enum rk_status load_newest(struct node *node, const struct log_store *store,
-                                  struct snap_store *snaps)
+                                  struct snap_store *snaps, struct snap_info *ret)
 {
     const raft_index base = store->bounds.base.index;
     enum rk_status status = base == 0 ? RK_NOT_FOUND : RK_CORRUPT;
@@ -164,40 +164,61 @@ static enum rk_status load_newest(struct node *node, const struct log_store *sto
         if (noted->id.index < base) {
             break;
         }
-        status = load_one(node, noted, snaps, &node->snaps.held[0]);
+        status = load_one(node, noted, snaps, ret);
         if (status != RK_CORRUPT) {
             break;
         }
         rk_log(RK_LOG_ERROR, "snapshot", "damaged", RK_U64("index", noted->id.index), RK_END);
     }
-    node->snaps.held_count = status == RK_OK;
     return status;
 }
 
-/* Keeps the one that was read. Only now: where none can be, what is noted down stays as it is, and the
+/* The one that was read, and those before it that the log reaches back to, should it be damaged at the
+ * next start. */
+static void hold(struct node *node, const struct log_store *store, const struct snap_info *newest)
+{
+    struct node_snapshots *snaps = &node->snaps;
+
+    for (uint32_t i = 0; i < store->snapshots_count; i++) {
+        const struct log_snapshot *noted = &store->snapshots[i];
+        if (noted->id.index >= store->bounds.base.index && noted->id.index < newest->ref.id.index &&
+            node_snapshot_from_noted(noted, &snaps->held[snaps->held_count]) == RK_OK) {
+            snaps->held_count++;
+        }
+    }
+    snaps->held[snaps->held_count] = *newest;
+    snaps->held_count++;
+}
+
+/* Keeps what is held. Only now: where nothing can be read, what is noted down stays as it is, and the
  * next start comes to the same end. */
 static enum rk_status retain(const struct node *node, struct log_store *store,
                              struct snap_store *snaps)
 {
-    const struct raft_entry_id id = node->snaps.held[0].ref.id;
+    struct raft_entry_id ids[LOG_SNAPSHOTS_MAX];
     enum rk_status status = RK_OK;
 
     for (uint32_t i = store->snapshots_count; status == RK_OK && i > 0; i--) {
-        const raft_index index = store->snapshots[i - 1].id.index;
-        if (node->snaps.held_count == 0 || index != id.index) {
-            status = log_store_remove_snapshot(store, index);
+        const struct raft_entry_id id = store->snapshots[i - 1].id;
+        if (node_snapshot_find(node, id) == NULL) {
+            status = log_store_remove_snapshot(store, id.index);
         }
     }
-    return status == RK_OK ? snap_store_retain(snaps, &id, node->snaps.held_count) : status;
+    for (uint32_t i = 0; i < node->snaps.held_count; i++) {
+        ids[i] = node->snaps.held[i].ref.id;
+    }
+    return status == RK_OK ? snap_store_retain(snaps, ids, node->snaps.held_count) : status;
 }
 
 static enum rk_status load_snapshot(struct node *node, struct log_store *store,
                                     struct snap_store *snaps, char *message, size_t message_size)
 {
-    const struct snap_info *info = &node->snaps.held[0];
+    struct snap_info info;
 
-    enum rk_status status = load_newest(node, store, snaps);
-    if (status == RK_NOT_FOUND || (status == RK_CORRUPT && store->bounds.base.index == 0)) {
+    enum rk_status status = load_newest(node, store, snaps, &info);
+    if (status == RK_OK) {
+        hold(node, store, &info);
+    } else if (status == RK_NOT_FOUND || (status == RK_CORRUPT && store->bounds.base.index == 0)) {
         status = RK_OK; /* the log is whole: all comes out of it */
     }
     if (status == RK_OK) {
@@ -210,13 +231,13 @@ static enum rk_status load_snapshot(struct node *node, struct log_store *store,
         return status;
     }
     if (node->snaps.held_count > 0) {
-        node->membership = info->membership;
-        node->membership_index = info->config_index;
-        node->last_applied = info->ref.id.index;
-        node->applied_term = info->ref.id.term;
-        node->applied_chain = info->chain;
-        rk_log(RK_LOG_INFO, "snapshot", "loaded", RK_U64("index", info->ref.id.index),
-               RK_U64("bytes", info->ref.size), RK_END);
+        node->membership = info.membership;
+        node->membership_index = info.config_index;
+        node->last_applied = info.ref.id.index;
+        node->applied_term = info.ref.id.term;
+        node->applied_chain = info.chain;
+        rk_log(RK_LOG_INFO, "snapshot", "loaded", RK_U64("index", info.ref.id.index),
+               RK_U64("bytes", info.ref.size), RK_END);
     }
     return RK_OK;
 }
@@ -255,7 +276,7 @@ static enum rk_status read_log(struct restoring *restoring, struct log_store *st
     struct node *node = restoring->node;
 
     if (node->snaps.held_count > 0) {
-        restoring->snapshot = &node->snaps.held[0];
+        restoring->snapshot = &node->snaps.held[node->snaps.held_count - 1];
         restoring->is_in_log = store->bounds.base.index == node->last_applied &&
                                store->bounds.base_chain == node->applied_chain;
     }

@@ -31,6 +31,16 @@ const struct snap_info *node_snapshot_find(const struct node *node, struct raft_
     return NULL;
 }
 
+enum rk_status node_snapshot_from_noted(const struct log_snapshot *noted, struct snap_info *ret)
+{
+    *ret = (struct snap_info){
+        .ref = {.id = noted->id, .size = noted->size, .digest = noted->digest},
+        .chain = noted->chain,
+        .config_index = noted->config_index,
+    };
+    return membership_decode(noted->config, &ret->membership);
+}
+
 static raft_index newest_index(const struct node *node)
 {
     const uint32_t count = node->snaps.held_count;
@@ -234,13 +244,9 @@ static void held_update(struct node_snapshots *snaps, const struct disk_job *job
         }
     }
     RK_ASSERT(kept < LOG_SNAPSHOTS_MAX);
-    struct snap_info *info = &snaps->held[kept];
-    *info = (struct snap_info){
-        .ref = {.id = job->noted.id, .size = job->noted.size, .digest = job->noted.digest},
-        .chain = job->noted.chain,
-        .config_index = job->noted.config_index,
-    };
-    const enum rk_status status = membership_decode(rk_buf_bytes(&job->frames), &info->membership);
+    struct log_snapshot noted = job->noted;
+    noted.config = rk_buf_bytes(&job->frames);
+    const enum rk_status status = node_snapshot_from_noted(&noted, &snaps->held[kept]);
     RK_ASSERT(status == RK_OK); /* it was encoded here */
     snaps->held_count = kept + 1;
 }

@@ -613,6 +613,64 @@ START_TEST(a_log_that_cannot_do_without_its_snapshot_is_refused_at_every_start)
 }
 END_TEST
 
+/* A snapshot of a state that has applied `index`, in `snaps` and noted down. */
+static void make_one(struct snap_store *snaps, struct log_store *store, raft_index index)
+{
+    const struct sm_place place = {.term = 1, .index = index, .time_ms = 5};
+    struct snap_work work = {.store = snaps};
+    struct snap_job *job = snap_job_new(SNAP_TAKE);
+    struct rk_buf config;
+
+    job->sm = sm_new();
+    sm_skip(job->sm, &place);
+    job->root = sm_publish(job->sm);
+    job->info = (struct snap_info){.ref = {.id = {.term = 1, .index = index}},
+                                   .chain = index,
+                                   .membership = made_membership()};
+    ck_assert(!snap_work_run(&work, job));
+    while (snap_work_slice(&work) == NULL) {
+    }
+    ck_assert_int_eq(job->status, RK_OK);
+    rk_buf_init(&config, BODY_MAX);
+    membership_encode(&job->info.membership, &config);
+    const struct log_snapshot noted = {.id = job->info.ref.id,
+                                       .chain = index,
+                                       .config = rk_buf_bytes(&config),
+                                       .size = job->info.ref.size,
+                                       .digest = job->info.ref.digest};
+    ck_assert_int_eq(log_store_add_snapshot(store, &noted), RK_OK);
+    rk_buf_done(&config);
+    snap_job_free(job);
+}
+
+/* The newest may be found damaged at the next start, not at this one. */
+START_TEST(the_one_before_stays_over_a_start_while_the_log_reaches_back)
+{
+    const struct log_store_mem_options options = {.node_name = "n1",
+                                                  .incarnation = fixture_incarnation("n1")};
+    const struct raft_write write = {.has_hard_state = true, .hard_state = {.term = 1}};
+    const struct raft_write *const writes[] = {&write};
+    char message[256] = "";
+    const struct node_start_options start = {.options = &fixture.options,
+                                             .store = log_store_mem_new(&options),
+                                             .snaps = snap_store_mem_new()};
+    struct snap_ref found;
+
+    ck_assert_int_eq(log_store_write(start.store, writes, 1), RK_OK);
+    make_one(start.snaps, start.store, 4);
+    make_one(start.snaps, start.store, 7);
+    tail_done(&fixture.node->tail);
+    ck_assert_int_eq(node_restore(fixture.node, &start, message, sizeof(message)), RK_OK);
+    ck_assert_uint_eq(fixture.node->last_applied, 7);
+    ck_assert_uint_eq(fixture.node->snaps.held_count, 2);
+    ck_assert_uint_eq(start.store->snapshots_count, 2);
+    ck_assert_int_eq(snap_store_load(start.snaps, (struct raft_entry_id){1, 4}, NULL, NULL, &found),
+                     RK_OK);
+    snap_store_close(start.snaps);
+    log_store_close(start.store);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("node_snapshots");
@@ -641,5 +699,6 @@ int main(void)
     tcase_add_test(tcase, a_file_on_its_way_is_not_removed);
     tcase_add_test(tcase, of_older_ones_only_the_one_before_is_kept);
     tcase_add_test(tcase, a_log_that_cannot_do_without_its_snapshot_is_refused_at_every_start);
+    tcase_add_test(tcase, the_one_before_stays_over_a_start_while_the_log_reaches_back);
     return run_suite("node_snapshots", tcase);
 }
