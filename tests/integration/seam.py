@@ -104,7 +104,8 @@ for arguments in (
         ("peers' append, absolute", b"POST http://n/raft/append HTTP/1.1\r\nHost: n\r\n"
          b"Content-Length: 2\r\n\r\n{}", (404, 405)),
         ("no request at all", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", (0, 400), None, True),
-        ("acquire, not yet", put(b"a?acquire=x", b"Content-Length: 1\r\n", b"x"), (400,)),
+        ("acquire without a session", put(b"a?acquire=x", b"Content-Length: 1\r\n", b"x"), (500,),
+         False),
         ("an absolute target", b"PUT http://n/v1/kv/abs HTTP/1.1\r\nHost: n\r\n"
          b"Content-Length: 1\r\n\r\nx", (200,), False),
         ("an escaped key", put(b"escaped%2Fkey", b"Content-Length: 1\r\n", b"x"), (200,), False),
