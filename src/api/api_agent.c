@@ -25,31 +25,13 @@ static bool json_begin(const struct api_call *call, struct http_response *respon
     return true;
 }
 
-static void put_text(struct rk_json *json, const char *name, const char *value)
-{
-    rk_json_name(json, name);
-    rk_json_text(json, value);
-}
-
-static void put_u64(struct rk_json *json, const char *name, uint64_t value)
-{
-    rk_json_name(json, name);
-    rk_json_u64(json, value);
-}
-
-static void put_bool(struct rk_json *json, const char *name, bool value)
-{
-    rk_json_name(json, name);
-    rk_json_bool(json, value);
-}
-
 /* Figures are texts, as Go's clients decode them. */
 static void put_number_text(struct rk_json *json, const char *name, uint64_t value)
 {
     char text[NUMBER_SIZE];
 
     (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-    put_text(json, name, text);
+    rk_json_member_text(json, name, text);
 }
 
 /* -- members -- */
@@ -82,12 +64,12 @@ static void tags_render(const struct api_call *call, struct rk_json *json,
                         const struct node_view_member *member, uint64_t port)
 {
     rk_json_object_begin(json);
-    put_text(json, "role", "consul");
-    put_text(json, "dc", call->options->datacenter);
+    rk_json_member_text(json, "role", "consul");
+    rk_json_member_text(json, "dc", call->options->datacenter);
     put_number_text(json, "id", member->id);
     put_number_text(json, "port", port);
-    put_text(json, "vsn", "2");
-    put_text(json, "build", PACKAGE_VERSION);
+    rk_json_member_text(json, "vsn", "2");
+    rk_json_member_text(json, "build", PACKAGE_VERSION);
     rk_json_object_end(json);
 }
 
@@ -101,18 +83,18 @@ static void member_render(const struct api_call *call, const struct node_view *n
     (void)snprintf(name, sizeof(name), "%s%s%s", member->name, is_wan ? "." : "",
                    is_wan ? call->options->datacenter : "");
     rk_json_object_begin(json);
-    put_text(json, "Name", name);
-    put_text(json, "Addr", host);
-    put_u64(json, "Port", port);
+    rk_json_member_text(json, "Name", name);
+    rk_json_member_text(json, "Addr", host);
+    rk_json_member_u64(json, "Port", port);
     rk_json_name(json, "Tags");
     tags_render(call, json, member, port);
-    put_u64(json, "Status", status_of(node, member));
-    put_u64(json, "ProtocolMin", 1);
-    put_u64(json, "ProtocolMax", 5);
-    put_u64(json, "ProtocolCur", 2);
-    put_u64(json, "DelegateMin", 2);
-    put_u64(json, "DelegateMax", 5);
-    put_u64(json, "DelegateCur", 4);
+    rk_json_member_u64(json, "Status", status_of(node, member));
+    rk_json_member_u64(json, "ProtocolMin", 1);
+    rk_json_member_u64(json, "ProtocolMax", 5);
+    rk_json_member_u64(json, "ProtocolCur", 2);
+    rk_json_member_u64(json, "DelegateMin", 2);
+    rk_json_member_u64(json, "DelegateMax", 5);
+    rk_json_member_u64(json, "DelegateCur", 4);
     rk_json_object_end(json);
 }
 
@@ -152,18 +134,19 @@ static void config_render(const struct api_call *call, const struct node_view *n
                           struct rk_json *json)
 {
     rk_json_object_begin(json);
-    put_text(json, "Datacenter", call->options->datacenter);
-    put_text(json, "PrimaryDatacenter", call->options->datacenter);
-    put_text(json, "NodeName", node->node_name);
+    rk_json_member_text(json, "Datacenter", call->options->datacenter);
+    rk_json_member_text(json, "PrimaryDatacenter", call->options->datacenter);
+    rk_json_member_text(json, "NodeName", node->node_name);
     rk_json_name(json, "NodeID");
     char id[NUMBER_SIZE];
     (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)node->node_id);
     rk_json_text(json, id);
-    put_text(json, "Revision", "");
-    put_bool(json, "Server", true);
-    put_text(json, "Version", PACKAGE_VERSION);
-    put_text(json, "BuildDate", build_date);
-    put_u64(json, "SessionTTLMin", (uint64_t)call->options->session_ttl_min_ms * NS_PER_MS);
+    rk_json_member_text(json, "Revision", "");
+    rk_json_member_bool(json, "Server", true);
+    rk_json_member_text(json, "Version", PACKAGE_VERSION);
+    rk_json_member_text(json, "BuildDate", build_date);
+    rk_json_member_u64(json, "SessionTTLMin",
+                       (uint64_t)call->options->session_ttl_min_ms * NS_PER_MS);
     rk_json_object_end(json);
 }
 
@@ -175,7 +158,7 @@ static void raft_stats_render(const struct node_view *node, struct rk_json *json
         voters += node->members[i].is_voter;
     }
     rk_json_object_begin(json);
-    put_text(json, "state", node->role);
+    rk_json_member_text(json, "state", node->role);
     put_number_text(json, "term", node->term);
     put_number_text(json, "commit_index", node->commit_index);
     put_number_text(json, "applied_index", node->last_applied);
@@ -195,16 +178,16 @@ static void stats_render(const struct node_view *node, struct rk_json *json)
     rk_json_object_end(json);
     rk_json_name(json, "consul");
     rk_json_object_begin(json);
-    put_text(json, "server", "true");
-    put_text(json, "leader", leads ? "true" : "false");
-    put_text(json, "leader_addr", node->has_leader ? node->leader_peer_address : "");
-    put_text(json, "known_datacenters", "1");
+    rk_json_member_text(json, "server", "true");
+    rk_json_member_text(json, "leader", leads ? "true" : "false");
+    rk_json_member_text(json, "leader_addr", node->has_leader ? node->leader_peer_address : "");
+    rk_json_member_text(json, "known_datacenters", "1");
     rk_json_object_end(json);
     rk_json_name(json, "raft");
     raft_stats_render(node, json);
     rk_json_name(json, "runtime");
     rk_json_object_begin(json);
-    put_text(json, "version", PACKAGE_VERSION);
+    rk_json_member_text(json, "version", PACKAGE_VERSION);
     rk_json_object_end(json);
     rk_json_name(json, "serf_lan");
     rk_json_object_begin(json);
@@ -253,10 +236,10 @@ enum api_action agent_version_begin(struct api_call *call, const struct node_vie
     (void)node;
     if (json_begin(call, response, &json)) {
         rk_json_object_begin(&json);
-        put_text(&json, "SHA", "");
-        put_text(&json, "BuildDate", build_date);
-        put_text(&json, "HumanVersion", PACKAGE_VERSION);
-        put_text(&json, "FIPS", "");
+        rk_json_member_text(&json, "SHA", "");
+        rk_json_member_text(&json, "BuildDate", build_date);
+        rk_json_member_text(&json, "HumanVersion", PACKAGE_VERSION);
+        rk_json_member_text(&json, "FIPS", "");
         rk_json_object_end(&json);
     }
     return API_RESPOND;

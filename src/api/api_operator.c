@@ -8,24 +8,6 @@
 
 /* -- JSON of this family: Go's names, ids as texts -- */
 
-static void put_text(struct rk_json *json, const char *name, const char *value)
-{
-    rk_json_name(json, name);
-    rk_json_text(json, value);
-}
-
-static void put_u64(struct rk_json *json, const char *name, uint64_t value)
-{
-    rk_json_name(json, name);
-    rk_json_u64(json, value);
-}
-
-static void put_bool(struct rk_json *json, const char *name, bool value)
-{
-    rk_json_name(json, name);
-    rk_json_bool(json, value);
-}
-
 /* Decimal digits of `value` behind what is in `text`, at least `width` of them. */
 static void append_digits(struct rk_buf *text, uint64_t value, uint32_t width)
 {
@@ -134,15 +116,15 @@ static void server_render(struct rk_json *json, const struct node_view *node,
 {
     rk_json_object_begin(json);
     put_id(json, "ID", member->id);
-    put_text(json, "Node", member->name);
-    put_text(json, "Address", member->peer_address);
-    put_bool(json, "Leader", is_leader(node, member));
-    put_text(json, "ProtocolVersion", "3");
-    put_bool(json, "Voter", member->is_voter);
+    rk_json_member_text(json, "Node", member->name);
+    rk_json_member_text(json, "Address", member->peer_address);
+    rk_json_member_bool(json, "Leader", is_leader(node, member));
+    rk_json_member_text(json, "ProtocolVersion", "3");
+    rk_json_member_bool(json, "Voter", member->is_voter);
     if (is_leader(node, member)) {
-        put_u64(json, "LastIndex", node->last_index);
+        rk_json_member_u64(json, "LastIndex", node->last_index);
     } else if (member->has_progress) {
-        put_u64(json, "LastIndex", member->match_index);
+        rk_json_member_u64(json, "LastIndex", member->match_index);
     }
     rk_json_object_end(json);
 }
@@ -160,7 +142,7 @@ static void configuration_render(const struct api_call *call, const struct node_
         server_render(&json, node, &node->members[i]);
     }
     rk_json_array_end(&json);
-    put_u64(&json, "Index", node->config_index);
+    rk_json_member_u64(&json, "Index", node->config_index);
     rk_json_object_end(&json);
 }
 
@@ -224,7 +206,7 @@ void operator_transfer_finish(struct api_call *call, const struct admin_outcome 
     }
     answer_json_begin(call, response, &json);
     rk_json_object_begin(&json);
-    put_bool(&json, "Success", true);
+    rk_json_member_bool(&json, "Success", true);
     rk_json_object_end(&json);
 }
 
@@ -281,9 +263,9 @@ static void condition_render(struct rk_json *json, const struct node_view *node,
     const bool leads = is_leader(node, member);
 
     put_age(json, "LastContact", leads || !member->has_progress ? 0 : member->contact_age_ms);
-    put_u64(json, "LastTerm", node->term);
-    put_u64(json, "LastIndex", leads ? node->last_index : member->match_index);
-    put_bool(json, "Healthy", member->is_alive);
+    rk_json_member_u64(json, "LastTerm", node->term);
+    rk_json_member_u64(json, "LastIndex", leads ? node->last_index : member->match_index);
+    rk_json_member_bool(json, "Healthy", member->is_alive);
     put_time(json, "StableSince", member->stable_since_ms);
 }
 
@@ -292,12 +274,12 @@ static void health_render(struct rk_json *json, const struct node_view *node,
 {
     rk_json_object_begin(json);
     put_id(json, "ID", member->id);
-    put_text(json, "Name", member->name);
-    put_text(json, "Address", member->peer_address);
-    put_text(json, "SerfStatus", member->is_alive ? "alive" : "failed");
-    put_text(json, "Version", PACKAGE_VERSION);
-    put_bool(json, "Leader", is_leader(node, member));
-    put_bool(json, "Voter", member->is_voter);
+    rk_json_member_text(json, "Name", member->name);
+    rk_json_member_text(json, "Address", member->peer_address);
+    rk_json_member_text(json, "SerfStatus", member->is_alive ? "alive" : "failed");
+    rk_json_member_text(json, "Version", PACKAGE_VERSION);
+    rk_json_member_bool(json, "Leader", is_leader(node, member));
+    rk_json_member_bool(json, "Voter", member->is_voter);
     condition_render(json, node, member);
     rk_json_object_end(json);
 }
@@ -311,8 +293,8 @@ static void autopilot_begin(struct api_call *call, const struct node_view *node,
     answer_json_begin(call, response, json);
     response->status = healthy ? 200 : 429;
     rk_json_object_begin(json);
-    put_bool(json, "Healthy", healthy);
-    put_u64(json, "FailureTolerance", node->failure_tolerance);
+    rk_json_member_bool(json, "Healthy", healthy);
+    rk_json_member_u64(json, "FailureTolerance", node->failure_tolerance);
 }
 
 void autopilot_health_finish(struct api_call *call, const struct admin_outcome *outcome,
@@ -347,16 +329,16 @@ static void state_render(struct rk_json *json, const struct node_view *node,
 {
     rk_json_object_begin(json);
     put_id(json, "ID", member->id);
-    put_text(json, "Name", member->name);
-    put_text(json, "Address", member->peer_address);
-    put_text(json, "NodeStatus", member->is_alive ? "alive" : "failed");
-    put_text(json, "Version", PACKAGE_VERSION);
+    rk_json_member_text(json, "Name", member->name);
+    rk_json_member_text(json, "Address", member->peer_address);
+    rk_json_member_text(json, "NodeStatus", member->is_alive ? "alive" : "failed");
+    rk_json_member_text(json, "Version", PACKAGE_VERSION);
     condition_render(json, node, member);
-    put_bool(json, "ReadReplica", false);
-    put_text(json, "Status", status_text(node, member));
+    rk_json_member_bool(json, "ReadReplica", false);
+    rk_json_member_text(json, "Status", status_text(node, member));
     rk_json_name(json, "Meta");
     rk_json_null(json);
-    put_text(json, "NodeType", "voter");
+    rk_json_member_text(json, "NodeType", "voter");
     rk_json_object_end(json);
 }
 
@@ -383,7 +365,7 @@ void autopilot_state_finish(struct api_call *call, const struct admin_outcome *o
 
     (void)outcome;
     autopilot_begin(call, node, response, &json);
-    put_u64(&json, "OptimisticFailureTolerance", node->failure_tolerance);
+    rk_json_member_u64(&json, "OptimisticFailureTolerance", node->failure_tolerance);
     servers_render(&json, node);
     put_id(&json, "Leader", node->leader);
     rk_json_name(&json, "Voters");

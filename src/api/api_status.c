@@ -44,24 +44,6 @@ enum api_action status_peers_begin(struct api_call *call, const struct node_view
     return API_RESPOND;
 }
 
-static void member_u64(struct rk_json *json, const char *name, uint64_t value)
-{
-    rk_json_name(json, name);
-    rk_json_u64(json, value);
-}
-
-static void member_text(struct rk_json *json, const char *name, const char *value)
-{
-    rk_json_name(json, name);
-    rk_json_text(json, value);
-}
-
-static void member_bool(struct rk_json *json, const char *name, bool value)
-{
-    rk_json_name(json, name);
-    rk_json_bool(json, value);
-}
-
 static void member_age(struct rk_json *json, const char *name, uint64_t age_ms)
 {
     rk_json_name(json, name);
@@ -74,27 +56,28 @@ static void member_age(struct rk_json *json, const char *name, uint64_t age_ms)
 
 static void leader_render(struct rk_json *json, const struct node_view *node)
 {
-    member_text(json, "leader", node->has_leader ? node->leader_name : "");
-    member_u64(json, "leader_id", node->has_leader ? node->leader : 0);
-    member_text(json, "leader_peer_address", node->has_leader ? node->leader_peer_address : "");
+    rk_json_member_text(json, "leader", node->has_leader ? node->leader_name : "");
+    rk_json_member_u64(json, "leader_id", node->has_leader ? node->leader : 0);
+    rk_json_member_text(json, "leader_peer_address",
+                        node->has_leader ? node->leader_peer_address : "");
     member_age(json, "leader_contact_age_ms", node->leader_contact_age_ms);
 }
 
 static void progress_render(struct rk_json *json, const struct node_view *node)
 {
-    member_u64(json, "commit_index", node->commit_index);
-    member_u64(json, "last_applied", node->last_applied);
-    member_u64(json, "last_index", node->last_index);
-    member_u64(json, "durable_index", node->durable_index);
+    rk_json_member_u64(json, "commit_index", node->commit_index);
+    rk_json_member_u64(json, "last_applied", node->last_applied);
+    rk_json_member_u64(json, "last_index", node->last_index);
+    rk_json_member_u64(json, "durable_index", node->durable_index);
 }
 
 static void condition_render(struct rk_json *json, const struct node_view *node)
 {
-    member_bool(json, "ready", node->is_ready);
-    member_text(json, "not_ready_reason", node->not_ready_reason);
-    member_bool(json, "alive", node->is_alive);
-    member_text(json, "not_alive_reason", node->not_alive_reason);
-    member_bool(json, "disk_nearly_full", node->is_disk_nearly_full);
+    rk_json_member_bool(json, "ready", node->is_ready);
+    rk_json_member_text(json, "not_ready_reason", node->not_ready_reason);
+    rk_json_member_bool(json, "alive", node->is_alive);
+    rk_json_member_text(json, "not_alive_reason", node->not_alive_reason);
+    rk_json_member_bool(json, "disk_nearly_full", node->is_disk_nearly_full);
 }
 
 enum api_action status_node_begin(struct api_call *call, const struct node_view *node,
@@ -106,13 +89,13 @@ enum api_action status_node_begin(struct api_call *call, const struct node_view 
         return API_RESPOND;
     }
     rk_json_object_begin(&json);
-    member_text(&json, "node", node->node_name);
-    member_u64(&json, "id", node->node_id);
-    member_text(&json, "cluster_id", node->cluster_id);
-    member_text(&json, "datacenter", call->options->datacenter);
-    member_text(&json, "version", PACKAGE_VERSION);
-    member_text(&json, "role", node->role);
-    member_u64(&json, "term", node->term);
+    rk_json_member_text(&json, "node", node->node_name);
+    rk_json_member_u64(&json, "id", node->node_id);
+    rk_json_member_text(&json, "cluster_id", node->cluster_id);
+    rk_json_member_text(&json, "datacenter", call->options->datacenter);
+    rk_json_member_text(&json, "version", PACKAGE_VERSION);
+    rk_json_member_text(&json, "role", node->role);
+    rk_json_member_u64(&json, "term", node->term);
     leader_render(&json, node);
     progress_render(&json, node);
     condition_render(&json, node);
@@ -149,30 +132,30 @@ static void member_render(struct rk_json *json, const struct node_view_member *m
                           raft_index last_index)
 {
     rk_json_object_begin(json);
-    member_u64(json, "id", member->id);
-    member_text(json, "name", member->name);
-    member_text(json, "peer_address", member->peer_address);
-    member_text(json, "client_address", member->client_address);
-    member_text(json, "role", role_text(member));
-    member_bool(json, "seen", member->is_seen);
+    rk_json_member_u64(json, "id", member->id);
+    rk_json_member_text(json, "name", member->name);
+    rk_json_member_text(json, "peer_address", member->peer_address);
+    rk_json_member_text(json, "client_address", member->client_address);
+    rk_json_member_text(json, "role", role_text(member));
+    rk_json_member_bool(json, "seen", member->is_seen);
     if (member->wants_vote) {
-        member_bool(json, "wants_vote", true);
+        rk_json_member_bool(json, "wants_vote", true);
     }
     if (member->replaces != 0) {
-        member_u64(json, "replaces", member->replaces);
+        rk_json_member_u64(json, "replaces", member->replaces);
     }
     if (member->has_progress) {
-        member_u64(json, "match_index", member->match_index);
-        member_u64(json, "last_index", last_index);
+        rk_json_member_u64(json, "match_index", member->match_index);
+        rk_json_member_u64(json, "last_index", last_index);
         if (member->snapshot_size != 0) {
-            member_u64(json, "snapshot_sent", member->snapshot_sent);
-            member_u64(json, "snapshot_size", member->snapshot_size);
+            rk_json_member_u64(json, "snapshot_sent", member->snapshot_sent);
+            rk_json_member_u64(json, "snapshot_size", member->snapshot_size);
             share_render(json, "snapshot", member->snapshot_sent, member->snapshot_size);
         } else {
             share_render(json, "matching", member->match_index, last_index);
         }
-        member_u64(json, "commit_index", member->commit_index);
-        member_u64(json, "last_applied", member->last_applied);
+        rk_json_member_u64(json, "commit_index", member->commit_index);
+        rk_json_member_u64(json, "last_applied", member->last_applied);
         member_age(json, "contact_age_ms", member->contact_age_ms);
     }
     rk_json_object_end(json);

@@ -252,3 +252,21 @@ void rk_json_hex64(struct rk_json *json, uint64_t value)
     rk_buf_append_byte(json->buf, '"');
     value_end(json);
 }
+
+void rk_json_member_text(struct rk_json *json, const char *name, const char *text)
+{
+    rk_json_name(json, name);
+    rk_json_text(json, text);
+}
+
+void rk_json_member_u64(struct rk_json *json, const char *name, uint64_t value)
+{
+    rk_json_name(json, name);
+    rk_json_u64(json, value);
+}
+
+void rk_json_member_bool(struct rk_json *json, const char *name, bool value)
+{
+    rk_json_name(json, name);
+    rk_json_bool(json, value);
+}

@@ -37,4 +37,9 @@ void rk_json_bool(struct rk_json *json, bool value);
 void rk_json_null(struct rk_json *json);
 void rk_json_hex64(struct rk_json *json, uint64_t value); /* as a string of 16 digits */
 
+/* A member of an object: its name and its value. */
+void rk_json_member_text(struct rk_json *json, const char *name, const char *text);
+void rk_json_member_u64(struct rk_json *json, const char *name, uint64_t value);
+void rk_json_member_bool(struct rk_json *json, const char *name, bool value);
+
 #endif

@@ -187,37 +187,25 @@ static void table_print(const struct cli *cli, const struct survey *survey)
     rk_buf_done(&buf);
 }
 
-static void member_text(struct rk_json *json, const char *name, const char *text)
-{
-    rk_json_name(json, name);
-    rk_json_text(json, text);
-}
-
-static void member_number(struct rk_json *json, const char *name, uint64_t number)
-{
-    rk_json_name(json, name);
-    rk_json_u64(json, number);
-}
-
 static void row_render(struct rk_json *json, const struct row *row)
 {
     const bool is_known = row->why[0] == '\0';
 
     rk_json_object_begin(json);
-    member_text(json, "name", row->name);
-    member_text(json, "role", row->role);
-    member_text(json, "membership", row->membership);
-    member_text(json, "peer_address", row->peer_address);
-    member_text(json, "client_address", row->client_address);
+    rk_json_member_text(json, "name", row->name);
+    rk_json_member_text(json, "role", row->role);
+    rk_json_member_text(json, "membership", row->membership);
+    rk_json_member_text(json, "peer_address", row->peer_address);
+    rk_json_member_text(json, "client_address", row->client_address);
     rk_json_name(json, "reachable");
     rk_json_bool(json, is_known);
     if (is_known) {
-        member_number(json, "term", row->term);
-        member_number(json, "commit_index", row->commit_index);
-        member_number(json, "last_applied", row->applied_index);
-        member_number(json, "lag", row->lag);
+        rk_json_member_u64(json, "term", row->term);
+        rk_json_member_u64(json, "commit_index", row->commit_index);
+        rk_json_member_u64(json, "last_applied", row->applied_index);
+        rk_json_member_u64(json, "lag", row->lag);
     } else {
-        member_text(json, "error", row->why);
+        rk_json_member_text(json, "error", row->why);
     }
     rk_json_object_end(json);
 }
