@@ -86,14 +86,19 @@ static struct cluster_id envelope_cluster(const struct wire_envelope *envelope)
     return (struct cluster_id){.high = envelope->cluster_high, .low = envelope->cluster_low};
 }
 
-static const char *incarnation_refusal(struct node *node, const struct wire_envelope *envelope)
+/* Whoever leads was elected by a majority that knows its incarnation, and this node's log may be older
+ * than the entry that wrote it down: it must not be kept from what would tell it (pitfall 85). A vote
+ * would make such a leader, and an answer count for one: they wait until this node knows. */
+static const char *incarnation_refusal(struct node *node, const struct wire_envelope *envelope,
+                                       bool is_by_leader)
 {
     struct peer *peer = node_peer(node, envelope->from);
 
     if (peer == NULL) {
         return NULL; /* not in this node's configuration, which may be old (pitfall 85) */
     }
-    if (peer->incarnation == 0 && node->standing == STANDING_MEMBER) {
+    if (peer->incarnation == 0 && node->standing == STANDING_MEMBER &&
+        !(is_by_leader && node->is_firm)) {
         return "the sender's incarnation is not written down yet";
     }
     if (peer->incarnation != 0 && peer->incarnation != envelope->from_incarnation) {
@@ -136,7 +141,8 @@ static const char *cluster_refusal(struct node *node, const struct wire_envelope
     return NULL;
 }
 
-const char *node_envelope_refusal(struct node *node, const struct wire_envelope *envelope)
+static const char *refusal(struct node *node, const struct wire_envelope *envelope,
+                           bool is_by_leader)
 {
     const char *reason = cluster_refusal(node, envelope);
 
@@ -152,7 +158,17 @@ const char *node_envelope_refusal(struct node *node, const struct wire_envelope 
     if (envelope->election_timeout_ms != node->options->election_timeout_ms) {
         return "election-timeout differs from the sender's: it must be the same on all nodes";
     }
-    return incarnation_refusal(node, envelope);
+    return incarnation_refusal(node, envelope, is_by_leader);
+}
+
+const char *node_envelope_refusal(struct node *node, const struct wire_envelope *envelope)
+{
+    return refusal(node, envelope, false);
+}
+
+const char *node_leader_refusal(struct node *node, const struct wire_envelope *envelope)
+{
+    return refusal(node, envelope, true);
 }
 
 /* -- messages for the core -- */
@@ -232,12 +248,17 @@ static void step_received(struct node *node, struct http_exchange *exchange)
     }
 }
 
+static bool is_leaders_request(enum raft_message_type type)
+{
+    return type == RAFT_APPEND_REQUEST || type == RAFT_HEARTBEAT_REQUEST;
+}
+
 const char *node_message_refusal(struct node *node, const struct wire_message *decoded)
 {
     if (decoded->message.term > NODE_TERM_MAX) {
         return "the term is beyond any that elections come to";
     }
-    return node_envelope_refusal(node, &decoded->envelope);
+    return refusal(node, &decoded->envelope, is_leaders_request(decoded->message.type));
 }
 
 void node_note_heard(struct node *node, const struct wire_envelope *envelope)

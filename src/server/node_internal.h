@@ -546,6 +546,8 @@ void node_note_heard(struct node *node, const struct wire_envelope *envelope);
 void node_release_early(struct node *node, bool is_due);
 /* NULL: the sender may be listened to; else why not. */
 const char *node_envelope_refusal(struct node *node, const struct wire_envelope *envelope);
+/* The same for what only a leader says: this node's log may be older than the leader's incarnation. */
+const char *node_leader_refusal(struct node *node, const struct wire_envelope *envelope);
 /* The same for a whole message: a term that one more election would carry past what the wire holds
  * is refused before the core sees it. */
 const char *node_message_refusal(struct node *node, const struct wire_message *decoded);

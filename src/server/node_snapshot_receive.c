@@ -341,7 +341,7 @@ static const char *refusal(struct node *node, struct rk_bytes body, struct wire_
     if (question->term > NODE_TERM_MAX) {
         return "the term is beyond any that elections come to";
     }
-    return node_envelope_refusal(node, &question->envelope);
+    return node_leader_refusal(node, &question->envelope);
 }
 
 void node_receiving_request(struct node *node, struct http_exchange *exchange)

@@ -63,6 +63,36 @@ START_TEST(term_at_the_end_of_what_the_wire_holds_is_refused)
 }
 END_TEST
 
+static uint32_t status_from_n3(const struct raft_message *message)
+{
+    struct http_exchange exchange;
+
+    fixture_receive(&exchange, "n3", message);
+    fixture_persist();
+    ck_assert_uint_eq(exchange.answers, 1);
+    const uint32_t status = exchange.status;
+    fixture_exchange_done(&exchange);
+    return status;
+}
+
+/* Pitfall 85: this node's log ends before n3 was written down, and n3 leads by now. Its word is what
+ * would tell so; a vote for it waits, for it may be the one whose directory was lost. */
+START_TEST(leader_that_this_nodes_log_has_not_written_down_yet_is_heard)
+{
+    const struct raft_message vote = {.type = RAFT_VOTE_REQUEST, .term = 3};
+    const struct raft_message heartbeat = {
+        .type = RAFT_HEARTBEAT_REQUEST, .term = 3, .heartbeat_request = {.round = 1}};
+
+    fixture_lead();
+    node_apply(fixture.node);
+    ck_assert(fixture.node->is_firm);
+    fixture_peer("n3")->incarnation = 0;
+    ck_assert_uint_eq(status_from_n3(&vote), 403);
+    ck_assert_uint_eq(status_from_n3(&heartbeat), 200);
+    ck_assert_uint_eq(fixture.node->view.leader, fixture_peer("n3")->id);
+}
+END_TEST
+
 /* A vote leaves only when it is on the disk (diss. 3.8). */
 START_TEST(vote_is_answered_only_when_it_is_durable)
 {
@@ -292,6 +322,7 @@ int main(void)
     tcase_add_test(tcase, message_with_the_own_id_is_refused_and_answered);
     tcase_add_test(tcase, term_at_the_end_of_what_the_wire_holds_is_refused);
     tcase_add_test(tcase, heartbeat_counts_from_when_it_came);
+    tcase_add_test(tcase, leader_that_this_nodes_log_has_not_written_down_yet_is_heard);
     tcase_add_test(tcase, vote_is_answered_only_when_it_is_durable);
     tcase_add_test(tcase, early_append_does_not_wait_longer_because_it_is_looked_at);
     tcase_add_test(tcase, newer_append_than_the_log_is_held_once_not_decoded_again);
