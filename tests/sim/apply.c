@@ -148,8 +148,8 @@ bool sim_read_ask(struct sim *sim, struct sim_node *node, uint32_t op, raft_node
         return false;
     }
     node->read_number++;
-    node->reads[node->reads_count++] =
-        (struct sim_read){.number = node->read_number, .op = op, .asker = asker};
+    node->reads[node->reads_count++] = (struct sim_read){
+        .number = node->read_number, .op = op, .asker = asker, .asked_step = sim->steps};
     const uint32_t life = node->life;
     const enum rk_status status = sim_node_step(
         sim, node, (struct raft_event){.type = RAFT_EVENT_READ, .read_number = node->read_number});
@@ -243,6 +243,7 @@ void sim_reads_confirm(struct sim *sim, struct sim_node *node)
         struct sim_read *read = &node->reads[at];
         read->is_confirmed = true;
         read->index = sim->out.read_indexes[i];
+        oracle_read_confirmed(sim, node, read->asked_step);
         oracle_read_index(sim, node, read->op, read->index);
         if (read->asker != 0) {
             sim_send_read(sim, FLIGHT_READ_ANSWER, node->id, read->asker, read->op, read->index);

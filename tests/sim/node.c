@@ -122,6 +122,8 @@ static void clear_volatile(struct sim_node *node)
     node->is_compacting = false;
     node->installing = 0;
     node->pending_due_us = 0;
+    node->heard = 0;
+    node->started_ms = node->now_ms;
     memset(node->transfers, 0, sizeof node->transfers);
 }
 
@@ -410,6 +412,8 @@ enum rk_status sim_node_step(struct sim *sim, struct sim_node *node, struct raft
         take_write(sim, node);
     }
     oracle_votes(sim, node, &before);
+    oracle_rounds(sim, node, &before);
+    oracle_peers(sim, node, &before);
     oracle_config(sim, node);
     if (node->view.role != before.role || node->view.hard_state.term != before.hard_state.term) {
         oracle_leader(sim, node);

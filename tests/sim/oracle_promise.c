@@ -5,6 +5,15 @@
 
 /* ---- O5: decisions ---- */
 
+/* 4.2.3, by what this node has heard: whom it heard within an election timeout it keeps. */
+static bool keeps_leader(const struct sim *sim, const struct sim_node *node,
+                         const struct raft_message *question)
+{
+    return sim->knobs.check_quorum && !question->vote_request.transfer && node->heard != 0 &&
+           node->heard != question->from &&
+           node->now_ms - node->heard_ms < sim->knobs.election_timeout_ms;
+}
+
 static void check_grant(struct sim *sim, const struct sim_node *node,
                         const struct raft_message *question)
 {
@@ -16,6 +25,10 @@ static void check_grant(struct sim *sim, const struct sim_node *node,
     if (sim_disk_is_recovering(node)) {
         sim_fail(sim, "O5", node, "votes although its log has lost its end");
     }
+    if (keeps_leader(sim, node, question)) {
+        sim_fail(sim, "O12", node, "votes for node %llu although it hears node %llu",
+                 (unsigned long long)question->from, (unsigned long long)node->heard);
+    }
     if (request->pre_vote) {
         return;
     }
@@ -26,6 +39,34 @@ static void check_grant(struct sim *sim, const struct sim_node *node,
     for (uint32_t i = 0; i < node->view.config->learners_count; i++) {
         sim->counts->learner_voted += node->view.config->learners[i] == node->id;
     }
+}
+
+/* It has not been up for long, and what it promised before is forgotten; or it leads. */
+static bool may_keep_silent(const struct sim *sim, const struct sim_node *node,
+                            const struct raft_message *question)
+{
+    return sim->knobs.check_quorum && !question->vote_request.transfer &&
+           (node->view.role == RAFT_LEADER ||
+            node->now_ms - node->started_ms < sim->knobs.election_timeout_ms);
+}
+
+/* A vote that nothing speaks against is given: a refusal without a reason costs an election, and when
+ * it goes on, all of them (pitfalls 7, 10, 18). */
+static void check_refusal(struct sim *sim, const struct sim_node *node,
+                          const struct raft_message *question)
+{
+    const struct raft_hard_state *state = &node->view.hard_state;
+    const bool is_void =
+        question->vote_request.pre_vote
+            ? question->term <= state->term
+            : question->term != state->term || (state->vote != 0 && state->vote != question->from);
+    if (is_void || node->view.config->voters_count == 0 || keeps_leader(sim, node, question) ||
+        may_keep_silent(sim, node, question) || node->view.is_recovering ||
+        !sim_as_new(question->vote_request.last, sim_log_last(&node->log))) {
+        return;
+    }
+    sim_fail(sim, "O5", node, "refuses node %llu its vote without a reason",
+             (unsigned long long)question->from);
 }
 
 /* Whoever asks first must not disturb: neither term nor vote, role, leader or clock (pitfall 9). */
@@ -43,10 +84,37 @@ static void check_pre_vote(struct sim *sim, const struct sim_node *node,
     }
 }
 
+static void note_heard(struct sim_node *node, const struct raft_message *message)
+{
+    const bool is_leaders = message->type == RAFT_APPEND_REQUEST ||
+                            message->type == RAFT_HEARTBEAT_REQUEST ||
+                            message->type == RAFT_SNAPSHOT_REQUEST;
+    if (is_leaders && node->view.role == RAFT_FOLLOWER && node->view.leader == message->from &&
+        node->view.hard_state.term == message->term) {
+        node->heard = message->from;
+        node->heard_ms = node->now_ms;
+    }
+}
+
+/* 3.3, pitfall 8: an answer, a refusal too, tells of the term that it was given in. */
+static void check_term(struct sim *sim, const struct sim_node *node,
+                       const struct raft_message *message)
+{
+    if (message->type != RAFT_VOTE_REQUEST && node->view.hard_state.term < message->term) {
+        sim_fail(sim, "O9", node, "stays in term %llu although it is told of %llu",
+                 (unsigned long long)node->view.hard_state.term, (unsigned long long)message->term);
+    }
+}
+
 void oracle_votes(struct sim *sim, struct sim_node *node, const struct raft_view *before)
 {
     const struct raft_message *message = sim->received;
-    if (message == NULL || message->type != RAFT_VOTE_REQUEST) {
+    if (message == NULL) {
+        return;
+    }
+    note_heard(node, message);
+    check_term(sim, node, message);
+    if (message->type != RAFT_VOTE_REQUEST) {
         return;
     }
     if (message->vote_request.pre_vote) {
@@ -54,8 +122,13 @@ void oracle_votes(struct sim *sim, struct sim_node *node, const struct raft_view
     }
     for (uint32_t i = 0; i < sim->out.messages_count; i++) {
         const struct raft_message *answer = &sim->out.messages[i];
-        if (answer->type == RAFT_VOTE_RESPONSE && answer->vote_response.granted) {
+        if (answer->type != RAFT_VOTE_RESPONSE) {
+            continue;
+        }
+        if (answer->vote_response.granted) {
             check_grant(sim, node, message);
+        } else {
+            check_refusal(sim, node, message);
         }
     }
 }

@@ -40,6 +40,7 @@ enum {
     SIM_FLIGHTS_MAX = 16384,
     SIM_WRITES_MAX = 512, /* writes that a disk has not done; the node stops asking for more */
     SIM_READS_MAX = 128,  /* reads that wait on one node */
+    SIM_ROUNDS_MAX = 256, /* latest heartbeat rounds of a leader that are looked up */
     SIM_COMMAND_SIZE_MAX = 64,
     SIM_TURNS_MAX = 5000000,
 };
@@ -184,9 +185,37 @@ struct sim_write {
 struct sim_read {
     uint64_t number; /* the core's name for it; 0: an answer by the leader is awaited, or came */
     uint32_t op;
-    raft_node_id asker; /* another node wants to know; 0: it is served here */
+    raft_node_id asker;  /* another node wants to know; 0: it is served here */
+    uint64_t asked_step; /* sim.steps when it came */
     bool is_confirmed;
     raft_index index;
+};
+
+/* A heartbeat round of a leader: in which step it began, and when by its clock for leases. */
+struct sim_round {
+    uint64_t number;
+    raft_term term;
+    uint64_t step;
+    uint64_t boot_ms;
+};
+
+/* Of the heartbeats of a leader that a node has taken for its own: when it handled the latest, and
+ * which of them had left last. */
+struct sim_heeded {
+    raft_term term;
+    uint64_t step;
+    uint64_t sent_step;
+    uint64_t sent_ms;
+};
+
+/* Of a peer, while a leader leads. */
+struct sim_peer_seen {
+    raft_term term;
+    uint64_t sequence;      /* greatest that was sent to it */
+    raft_index match;       /* what the leader last counted for it */
+    uint64_t lost_sequence; /* `sequence` when the leader heard that entries were lost; 0: never */
+    bool has_answered;
+    uint64_t answered_ms;
 };
 
 struct sim_node {
@@ -245,6 +274,13 @@ struct sim_node {
     raft_term acked_term;
     raft_index acked; /* promised to be durable, by an answer of acked_term */
     uint64_t acked_chain;
+    uint64_t started_ms;  /* by its own monotonic clock, as all that it hears */
+    raft_node_id heard;   /* the leader that it heard last, in this life; 0: none */
+    uint64_t heard_ms;    /* when that was */
+    uint64_t config_step; /* in which it last put a configuration into its log as leader */
+    struct sim_round rounds[SIM_ROUNDS_MAX];
+    struct sim_heeded heeded[SIM_NODES_MAX + 1];        /* by leader */
+    struct sim_peer_seen peers_seen[SIM_NODES_MAX + 1]; /* by peer */
     raft_term transfer_term;      /* in which it campaigned because it was asked to */
     uint8_t votes[SIM_TERMS_MAX]; /* by term: whom a vote was promised to */
 
@@ -584,6 +620,14 @@ struct sim_config_at oracle_config_at(const struct sim *sim, raft_index index);
 bool oracle_lease_holds(const struct sim *sim, const struct sim_node *node);
 /* `node` has committed in its term, or answers under its lease: nobody else may do so. */
 void oracle_lease(struct sim *sim, const struct sim_node *node);
+
+/* oracle_rounds.c: O11, O12, at what a leader takes from its heartbeats. */
+void oracle_rounds(struct sim *sim, struct sim_node *node, const struct raft_view *before);
+/* The core says that a read which came in `asked_step` is confirmed. */
+void oracle_read_confirmed(struct sim *sim, const struct sim_node *node, uint64_t asked_step);
+
+/* oracle_peers.c: O1, O16, at what a leader takes from its peers' answers. */
+void oracle_peers(struct sim *sim, struct sim_node *node, const struct raft_view *before);
 
 /* oracle_commit.c: O1, O2, O4, O7 (Leader Completeness), O8, O9. */
 void oracle_commit(struct sim *sim, struct sim_node *node, const struct raft_view *before);
