@@ -29,7 +29,8 @@ static void rebase(struct sim *sim, struct sim_node *node)
 void sim_clock_init(struct sim *sim, struct sim_node *node)
 {
     node->clock_at_us = sim->now_us;
-    node->monotonic_us = 1000 * (uint64_t)tape_draw(sim->tape, TAPE_CLOCK, 3600 * 1000);
+    node->monotonic_us =
+        1000 * (sim->knobs.uptime_min_ms + tape_draw(sim->tape, TAPE_CLOCK, SIM_UPTIMES_MS));
     node->drift_ppm = sim->knobs.drift_ppm[node->id - 1];
 }
 

@@ -47,6 +47,16 @@ static void draw_network(struct sim_knobs *knobs, struct tape *tape)
     knobs->capacity = coin(tape) ? log_between(tape, 4, 40) : 1000;
 }
 
+/* Milliseconds are cut off at 32 bits after 49 days, and at 31 after 24 (pitfall 20): some of the
+ * machines are about to come there, others are past it. */
+static uint64_t draw_uptime(struct tape *tape)
+{
+    static const uint32_t weights[] = {6, 1, 1};
+    static const uint64_t limits_ms[] = {0, UINT64_C(1) << 31, UINT64_C(1) << 32};
+    const uint64_t limit_ms = limits_ms[tape_pick(tape, TAPE_CLOCK, weights, 3)];
+    return limit_ms == 0 ? 0 : limit_ms - SIM_UPTIMES_MS / 2;
+}
+
 static void draw_machines(struct sim_knobs *knobs, struct tape *tape)
 {
     static const uint32_t drifts[] = {0, 100, 10000, 50000};
@@ -58,6 +68,7 @@ static void draw_machines(struct sim_knobs *knobs, struct tape *tape)
     /* A slow leader among fast voters: twice the drift, and a little for the square of it. */
     knobs->has_leases = knobs->check_quorum && coin(tape);
     knobs->lease_drift_percent = 1 + drift * 22 / 100000;
+    knobs->uptime_min_ms = draw_uptime(tape);
     for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
         knobs->drift_ppm[i] = (int32_t)tape_draw(tape, TAPE_CLOCK, 2 * drift + 1) - (int32_t)drift;
     }

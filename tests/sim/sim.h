@@ -42,6 +42,7 @@ enum {
     SIM_READS_MAX = 128,  /* reads that wait on one node */
     SIM_ROUNDS_MAX = 256, /* latest heartbeat rounds of a leader that are looked up */
     SIM_COMMAND_SIZE_MAX = 64,
+    SIM_UPTIMES_MS = 3600 * 1000, /* no two machines have been up for equally long */
     SIM_TURNS_MAX = 5000000,
 };
 
@@ -93,6 +94,7 @@ struct sim_knobs {
     uint32_t disk_told_mean_us; /* between being durable and the node hearing of it */
     uint32_t apply_mean_us;     /* between commit and apply */
     int32_t drift_ppm[SIM_NODES_MAX];
+    uint64_t uptime_min_ms; /* of the machines, at the beginning */
 
     uint32_t fault_mean_us; /* between two faults; 0: none */
     uint32_t fault_weights[FAULT_KINDS];
