@@ -55,6 +55,7 @@
     X(reordered_write, true, "a crash kept a later term and lost entries before it")     \
     X(recovering, true, "node started with a log that had lost its end")                 \
     X(recovered, true, "and was refilled")                                               \
+    X(losses_noticed, true, "leader took back what a peer had acknowledged")             \
     X(lost_for_ever, true, "machine lost with its disk")                                 \
     X(stalled, true, "leader stepped down for its disk")                                 \
     X(unknown_committed, true, "unknown outcome that committed")                         \

@@ -410,7 +410,7 @@ void sim_fault(struct sim *sim)
         unreachable(sim, node);
         break;
     case FAULT_ROT:
-        rot(sim, node);
+        rot(sim, any_node(sim)); /* not the leader more often: it is to notice */
         break;
     case FAULT_STEP_CLOCK:
         step_clock(sim, node);

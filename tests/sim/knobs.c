@@ -80,7 +80,7 @@ static void draw_faults(struct sim_knobs *knobs, struct tape *tape)
         [FAULT_CRASH] = 6,       [FAULT_CRASH_ALL] = 1, [FAULT_PARTITION] = 6,
         [FAULT_HEAL] = 3,        [FAULT_CLOG] = 2,      [FAULT_PAUSE] = 3,
         [FAULT_SUSPEND] = 1,     [FAULT_STALL] = 2,     [FAULT_BURST] = 2,
-        [FAULT_UNREACHABLE] = 2, [FAULT_ROT] = 2,       [FAULT_CUT_LEADER_AND_BURST] = 2,
+        [FAULT_UNREACHABLE] = 2, [FAULT_ROT] = 4,       [FAULT_CUT_LEADER_AND_BURST] = 2,
         [FAULT_STEP_CLOCK] = 1,  [FAULT_FORGET] = 3,    [FAULT_LOSE] = 1,
         [FAULT_LATE] = 3,
     };
@@ -89,9 +89,7 @@ static void draw_faults(struct sim_knobs *knobs, struct tape *tape)
     for (uint32_t i = 1; i < FAULT_KINDS; i++) {
         knobs->fault_weights[i] = coin(tape) ? weights[i] : 0;
     }
-    if (!knobs->is_rot_allowed) {
-        knobs->fault_weights[FAULT_ROT] = 0;
-    }
+    knobs->fault_weights[FAULT_ROT] = knobs->is_rot_allowed ? weights[FAULT_ROT] : 0;
     knobs->aim = coin(tape) ? 800000 : 200000;
     knobs->restart_mean_us = log_between(tape, 1000, 10 * timeout_us);
     knobs->stability_max_us = log_between(tape, timeout_us / 4, 12 * timeout_us);

@@ -168,6 +168,58 @@ static void count_response(struct sim *sim, const struct sim_node *node,
     }
 }
 
+/* ---- an acknowledgement of what was lost ---- */
+
+static void note_acknowledgement(struct sim *sim, const struct raft_message *message)
+{
+    struct sim_link_seen *seen = seen_of(sim, message->to, message->from, message->term);
+    struct raft_message *greatest = &seen->acknowledgement;
+    if (message->append_response.accepted &&
+        (greatest->from == 0 || message->append_response.match > greatest->append_response.match)) {
+        *greatest = *message;
+    }
+}
+
+static raft_index counted_match(const struct sim_node *leader, raft_node_id peer)
+{
+    struct raft_peer_view view;
+    return raft_peer_view(leader->raft, peer, &view) == RK_OK ? view.match_index : 0;
+}
+
+/* The leader has just heard that the peer's log ends before what it had acknowledged. Between that
+ * and the first new answer an old one may arrive once more, and must not be believed (pitfall 49). */
+static void repeat_acknowledgement(struct sim *sim, const struct sim_node *node,
+                                   const struct raft_message *message)
+{
+    const struct sim_link_seen *seen = seen_of(sim, message->to, message->from, message->term);
+    if (seen->acknowledgement.from != 0 && !sim->is_healed && sim->knobs.repeat > 0) {
+        const struct sim_flight flight = {.kind = FLIGHT_RAFT, .message = seen->acknowledgement};
+        depart(sim, node, &flight, 0);
+    }
+}
+
+static void step_received(struct sim *sim, struct sim_node *node,
+                          const struct raft_message *message)
+{
+    const raft_index match = counted_match(node, message->from);
+    sim->received = message;
+    (void)sim_node_step(sim, node,
+                        (struct raft_event){.type = RAFT_EVENT_RECEIVED, .message = message});
+    sim->received = NULL;
+    if (!node->is_up || node->view.role != RAFT_LEADER ||
+        node->view.hard_state.term != message->term) {
+        return;
+    }
+    if (message->type == RAFT_APPEND_RESPONSE) {
+        note_acknowledgement(sim, message);
+    } else if (message->type == RAFT_HEARTBEAT_RESPONSE &&
+               counted_match(node, message->from) < match) {
+        repeat_acknowledgement(sim, node, message);
+    }
+}
+
+/* ---- any message ---- */
+
 static void arrive_raft(struct sim *sim, struct sim_node *node, struct sim_flight *flight)
 {
     static struct raft_entry entries[RAFT_WRITE_ENTRIES_MAX];
@@ -195,10 +247,7 @@ static void arrive_raft(struct sim *sim, struct sim_node *node, struct sim_fligh
         count_response(sim, node, &message);
     }
     sim_tell_message(sim, false, &message);
-    sim->received = &message;
-    (void)sim_node_step(sim, node,
-                        (struct raft_event){.type = RAFT_EVENT_RECEIVED, .message = &message});
-    sim->received = NULL;
+    step_received(sim, node, &message);
     if (message.type == RAFT_SNAPSHOT_REQUEST && node->is_up) {
         sim_snapshot_arrived(sim, node);
     }

@@ -75,6 +75,7 @@ static void check_match(struct sim *sim, struct sim_node *node, const struct raf
     }
     if (peer.match_index < seen->match) {
         seen->lost_sequence = seen->sequence;
+        sim->counts->losses_noticed++;
     }
     if (peer.match_index > seen->match && sequence_of(answer) <= seen->lost_sequence &&
         seen->lost_sequence > 0) {

@@ -382,12 +382,13 @@ struct sim_flight {
     struct raft_snapshot snapshot; /* what a RAFT_SNAPSHOT_REQUEST is about */
 };
 
-/* What has passed between a leader and a peer, for the counts alone. */
+/* What has passed between a leader and a peer: for the counts, and for what comes again. */
 struct sim_link_seen {
     raft_term term;
-    uint64_t sequence; /* of the latest append that arrived */
-    uint64_t round;    /* of the latest heartbeat that left */
-    uint32_t refusals; /* of appends, in a row */
+    uint64_t sequence;                   /* of the latest append that arrived */
+    uint64_t round;                      /* of the latest heartbeat that left */
+    uint32_t refusals;                   /* of appends, in a row */
+    struct raft_message acknowledgement; /* the greatest that arrived; from 0: none */
 };
 
 /* ---- the world ---- */
