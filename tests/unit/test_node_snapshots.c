@@ -469,7 +469,8 @@ START_TEST(a_file_that_is_not_what_was_said_is_refused)
     all_received();
     receive(1, 10, "");
     ck_assert(!answered().is_over); /* the state is being built */
-    exchange = (struct http_exchange){.answers = 0};
+    fixture_exchange_done(&exchange);
+    exchange.answers = 0;
     built(RK_CORRUPT);
     ck_assert_int_eq(fixture.node->snaps.receiving.state, RECEIVING_NOTHING);
     ck_assert_uint_eq(fixture.node->view.installing.index, 0);
@@ -505,7 +506,8 @@ START_TEST(accepted_is_said_when_the_log_is_replaced_on_disk)
     all_received();
     built(RK_OK);
     (void)note_down();
-    exchange = (struct http_exchange){.answers = 0};
+    fixture_exchange_done(&exchange);
+    exchange.answers = 0;
     receive(1, 10, "");
     ck_assert_uint_eq(exchange.answers, 0);
     struct disk_job *job = fixture.jobs[fixture.jobs_count - 1];
