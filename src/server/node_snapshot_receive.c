@@ -27,12 +27,6 @@ static bool is_wanted(const struct node *node, struct raft_entry_id id)
     return node->view.installing.index == id.index && node->view.installing.term == id.term;
 }
 
-static bool refs_equal(const struct snap_ref *a, const struct snap_ref *b)
-{
-    return a->id.term == b->id.term && a->id.index == b->id.index && a->size == b->size &&
-           a->digest == b->digest;
-}
-
 /* ---- answers ---- */
 
 /* Of the question that is owed one; `over` NULL: more is wanted. */
@@ -147,7 +141,7 @@ static void take_piece(struct node *node, const struct wire_snapshot *question)
         .id = question->last, .size = question->size, .digest = question->digest};
 
     if (receiving->state == RECEIVING_NOTHING ||
-        (receiving->state == RECEIVING_PIECES && !refs_equal(&receiving->ref, &ref))) {
+        (receiving->state == RECEIVING_PIECES && !snap_ref_equal(&receiving->ref, &ref))) {
         receiving->state = RECEIVING_PIECES;
         receiving->ref = ref;
         receiving->config_index = question->config_index;
@@ -179,7 +173,7 @@ void node_receiving_piece(struct node *node, const struct snap_job *job)
     if (job->status == RK_IO) {
         node_end(node, job->status, "snapshot_failed", job->info.ref.id.index);
     }
-    if (receiving->state != RECEIVING_PIECES || !refs_equal(&receiving->ref, &job->info.ref)) {
+    if (receiving->state != RECEIVING_PIECES || !snap_ref_equal(&receiving->ref, &job->info.ref)) {
         answer(node, NULL);
         return;
     }

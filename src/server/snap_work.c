@@ -206,18 +206,12 @@ static enum rk_status run_piece(struct snap_work *work, struct snap_job *job)
     return status;
 }
 
-static bool refs_equal(const struct snap_ref *a, const struct snap_ref *b)
-{
-    return a->id.term == b->id.term && a->id.index == b->id.index && a->size == b->size &&
-           a->digest == b->digest;
-}
-
 /* Opens the part for `ref`; more than the whole is there only if it is not that file's. */
 static enum rk_status open_received(struct snap_work *work, const struct snap_ref *ref)
 {
     uint64_t size = 0;
 
-    if (work->store->is_open[SNAP_RECEIVED] && refs_equal(&work->received, ref)) {
+    if (work->store->is_open[SNAP_RECEIVED] && snap_ref_equal(&work->received, ref)) {
         return RK_OK;
     }
     snap_store_drop(work->store, SNAP_RECEIVED);
@@ -252,13 +246,13 @@ static enum rk_status run_build(struct snap_work *work, struct snap_job *job)
 {
     const struct snap_ref wanted = job->info.ref;
 
-    RK_ASSERT(work->store->is_open[SNAP_RECEIVED] && refs_equal(&work->received, &wanted));
+    RK_ASSERT(work->store->is_open[SNAP_RECEIVED] && snap_ref_equal(&work->received, &wanted));
     RK_ASSERT(work->store->size[SNAP_RECEIVED] == wanted.size);
     enum rk_status status = snap_store_publish(work->store, SNAP_RECEIVED, wanted.id);
     if (status == RK_OK) {
         status = snap_load(work->store, wanted.id, &job->sm, &job->info);
     }
-    if (status == RK_OK && !refs_equal(&job->info.ref, &wanted)) {
+    if (status == RK_OK && !snap_ref_equal(&job->info.ref, &wanted)) {
         status = RK_CORRUPT;
     }
     return status;

@@ -320,3 +320,9 @@ struct snap_ref snap_reader_ref(const struct snap_reader *reader)
     return (struct snap_ref){
         .id = reader->head.id, .size = reader->offset, .digest = reader->sum.digest};
 }
+
+bool snap_ref_equal(const struct snap_ref *a, const struct snap_ref *b)
+{
+    return a->id.term == b->id.term && a->id.index == b->id.index && a->size == b->size &&
+           a->digest == b->digest;
+}

@@ -84,6 +84,7 @@ struct snap_ref {
     uint64_t size; /* bytes */
     uint64_t digest;
 };
+bool snap_ref_equal(const struct snap_ref *a, const struct snap_ref *b);
 /* What the file comes to; it is over (asserted). */
 struct snap_ref snap_reader_ref(const struct snap_reader *reader);
 

@@ -32,11 +32,6 @@ static bool ids_equal(struct raft_entry_id a, struct raft_entry_id b)
     return a.term == b.term && a.index == b.index;
 }
 
-static bool refs_equal(const struct snap_ref *a, const struct snap_ref *b)
-{
-    return ids_equal(a->id, b->id) && a->size == b->size && a->digest == b->digest;
-}
-
 static struct held *held_find(struct snap_store_mem *self, struct raft_entry_id id)
 {
     for (uint32_t i = 0; i < self->held_count; i++) {
@@ -59,7 +54,7 @@ static enum rk_status mem_open_part(struct snap_store *store, enum snap_part par
 {
     struct snap_store_mem *self = mem_of(store);
 
-    if (part == SNAP_TAKEN || !refs_equal(&self->received, what)) {
+    if (part == SNAP_TAKEN || !snap_ref_equal(&self->received, what)) {
         rk_buf_done(&self->parts[part]);
         rk_buf_init(&self->parts[part], SIZE_MAX);
     }
