@@ -14,6 +14,7 @@
 /* Proposed; or, when no operation can change anything, a read. */
 enum api_action txn_begin(struct api_call *call, const struct node_view *node,
                           struct http_response *response);
+/* Both answer the results, or 409 with every operation that failed: nothing was changed then. */
 void txn_write_finish(struct api_call *call, const struct sm_result *result,
                       struct http_response *response);
 void txn_read_finish(struct api_call *call, const struct sm_root *root,

@@ -81,6 +81,7 @@ void sm_lock_drop_all(struct sm *sm, raft_index index, const struct session_id *
                       bool deletes_keys, uint64_t delay_until_ms);
 /* Lock-delays that are over at `time_ms` are forgotten, some of them. */
 void sm_lock_sweep_delays(struct sm *sm, uint64_t time_ms);
+/* The rebuilds make, after an image was read, what follows from the maps above. */
 void sm_lock_rebuild(struct sm *sm);
 
 /* sm_txn.c: all operations or none. */
@@ -90,6 +91,7 @@ void sm_txn_apply(struct sm *sm, const struct sm_place *place, const struct sm_c
 /* sm_once.c: requests with a token. */
 void sm_once_apply(struct sm *sm, const struct sm_place *place, const struct sm_command_once *once,
                    struct sm_result *ret);
+/* Tokens whose time is over at `time_ms` are forgotten, some of them. */
 void sm_once_sweep(struct sm *sm, uint64_t time_ms);
 void sm_once_rebuild(struct sm *sm);
 
@@ -106,6 +108,7 @@ void sm_session_apply_destroy(struct sm *sm, const struct sm_place *place,
                               const struct session_id *id);
 void sm_session_apply_renew(struct sm *sm, const struct sm_place *place,
                             const struct session_id *id, struct sm_result *ret);
+/* Ends what was listed, unless another term's leader listed it or it was renewed since; sweeps. */
 void sm_session_apply_expire(struct sm *sm, const struct sm_place *place,
                              const struct sm_command_expire *expire);
 bool sm_session_exists(const struct sm *sm, const struct session_id *id);
