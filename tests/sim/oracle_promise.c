@@ -106,6 +106,22 @@ static void check_term(struct sim *sim, const struct sim_node *node,
     }
 }
 
+/* Pitfall 62: without the snapshot, only what is committed is as good as it. */
+static void check_offer(struct sim *sim, const struct sim_node *node,
+                        const struct raft_message *offer)
+{
+    const raft_index index = offer->snapshot_request.snapshot->id.index;
+    for (uint32_t i = 0; i < sim->out.messages_count; i++) {
+        const struct raft_message *answer = &sim->out.messages[i];
+        if (answer->type == RAFT_SNAPSHOT_RESPONSE && answer->snapshot_response.accepted &&
+            answer->snapshot_response.sequence == offer->snapshot_request.sequence &&
+            (answer->snapshot_response.match < index || node->view.commit_index < index)) {
+            sim_fail(sim, "O3", node, "takes a snapshot of %llu for done, with %llu committed",
+                     (unsigned long long)index, (unsigned long long)node->view.commit_index);
+        }
+    }
+}
+
 void oracle_votes(struct sim *sim, struct sim_node *node, const struct raft_view *before)
 {
     const struct raft_message *message = sim->received;
@@ -114,6 +130,9 @@ void oracle_votes(struct sim *sim, struct sim_node *node, const struct raft_view
     }
     note_heard(node, message);
     check_term(sim, node, message);
+    if (message->type == RAFT_SNAPSHOT_REQUEST) {
+        check_offer(sim, node, message);
+    }
     if (message->type != RAFT_VOTE_REQUEST) {
         return;
     }

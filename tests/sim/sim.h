@@ -637,7 +637,7 @@ void oracle_commit(struct sim *sim, struct sim_node *node, const struct raft_vie
 void oracle_leader(struct sim *sim, struct sim_node *node);
 void oracle_digest(struct sim *sim, struct sim_node *node);
 
-/* oracle_promise.c: O3, O5. */
+/* oracle_promise.c: O3, O5; O9 and O12 where a message arrives. */
 void oracle_votes(struct sim *sim, struct sim_node *node, const struct raft_view *before);
 void oracle_left(struct sim *sim, struct sim_node *node, const struct raft_message *message);
 void oracle_restart(struct sim *sim, struct sim_node *node);
