@@ -19,8 +19,10 @@ enum { KIND_MEM, KIND_FILE, KIND_COUNT, STEPS_MAX = 200, EXIT_CRASH = 9, RECORD_
 /* ---- a disk that fails: the n-th call of those that the store makes ---- */
 
 static uint32_t calls_count;
-static uint32_t fail_at; /* 0: never */
-static int fail_with;    /* errno; 0: the process ends there */
+static uint32_t fail_at;      /* 0: never */
+static int fail_with;         /* errno; 0: the process ends there */
+static bool has_unsynced;     /* since the last write */
+static bool renamed_unsynced; /* a name was given to such */
 
 static bool call_fails(void)
 {
@@ -52,6 +54,7 @@ ssize_t __wrap_write(int fd, const void *data, size_t size)
         errno = fail_with;
         return half < 0 ? half : -1;
     }
+    has_unsynced = has_unsynced || fd > 2;
     return __real_write(fd, data, size);
 }
 
@@ -73,13 +76,18 @@ int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __wrap_fsync(int fd)
 {
-    return call_fails() ? -1 : __real_fsync(fd);
+    if (call_fails()) {
+        return -1;
+    }
+    has_unsynced = false;
+    return __real_fsync(fd);
 }
 
 int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
 int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to);
 int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
+    renamed_unsynced = renamed_unsynced || has_unsynced;
     return call_fails() ? -1 : __real_renameat(from_fd, from, to_fd, to);
 }
 
@@ -444,6 +452,20 @@ START_TEST(a_part_older_than_the_newest_snapshot_goes)
 }
 END_TEST
 
+/* Else a power cut could leave the name without the bytes. */
+START_TEST(pitfall_59_snapshot_is_durable_before_it_has_its_name)
+{
+    struct snap_ref ref;
+
+    must_open();
+    has_unsynced = false;
+    renamed_unsynced = false;
+    ck_assert_int_eq(take(first_id, 3, &ref), RK_OK);
+    ck_assert(!renamed_unsynced);
+    ck_assert(!has_unsynced);
+}
+END_TEST
+
 START_TEST(files_are_for_the_owner_alone)
 {
     struct stat status;
@@ -617,6 +639,7 @@ int main(void)
     tcase_add_test(tcase, what_was_received_of_another_is_dropped);
     tcase_add_test(tcase, what_could_not_be_synced_is_not_gone_on_with);
     tcase_add_test(tcase, a_part_older_than_the_newest_snapshot_goes);
+    tcase_add_test(tcase, pitfall_59_snapshot_is_durable_before_it_has_its_name);
     tcase_add_test(tcase, files_are_for_the_owner_alone);
     tcase_add_test(tcase, what_a_killed_process_was_taking_is_removed);
     tcase_add_test(tcase, a_path_that_is_no_directory_is_refused);
