@@ -43,6 +43,19 @@ START_TEST(write_before_what_is_truncated_goes_on_waiting)
 }
 END_TEST
 
+/* Pitfall 113: leadership is lost, and it may still be committed by the next leader. */
+START_TEST(pitfall_113_pending_write_that_is_given_up_has_an_unknown_outcome)
+{
+    fixture_lead();
+    write_pend((struct raft_entry_id){.term = 1, .index = fixture.node->view.last.index + 1});
+    node_fail_pending(fixture.node);
+    node_flush_done(fixture.node);
+
+    ck_assert_uint_eq(exchange.answers, 1);
+    ck_assert_int_eq(request.status, RK_UNKNOWN);
+}
+END_TEST
+
 /* Cluster time as the newest write to the disk is stamped. */
 static uint64_t last_stamp_ms(void)
 {
@@ -126,6 +139,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, fixture_open, fixture_close);
     tcase_add_test(tcase, leader_stamps_the_time_since_the_first_entry);
     tcase_add_test(tcase, pitfall_113_truncated_write_has_an_unknown_outcome);
+    tcase_add_test(tcase, pitfall_113_pending_write_that_is_given_up_has_an_unknown_outcome);
     tcase_add_test(tcase, write_before_what_is_truncated_goes_on_waiting);
     tcase_add_test(tcase, pitfall_114_entry_of_another_term_is_not_the_waiters);
     tcase_add_test(tcase, entry_of_the_waiters_term_is_its_own);
