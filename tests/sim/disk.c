@@ -120,6 +120,17 @@ void sim_disk_done(struct sim *sim, struct sim_node *node, uint32_t turn)
     if (node->writes_count > 0) {
         schedule(sim, node);
     }
+    sim_snapshot_note(sim, node);
+}
+
+uint64_t sim_disk_newest(struct sim_node *node)
+{
+    return node->writes_count == 0 ? 0 : write_at(node, node->writes_count - 1)->number;
+}
+
+bool sim_disk_has_done(struct sim_node *node, uint64_t number)
+{
+    return node->writes_count == 0 || write_at(node, 0)->number > number;
 }
 
 /* Term and vote are in a file of their own too, so they may outlive entries that were written

@@ -95,17 +95,6 @@ static void init_core(struct sim *sim, struct sim_node *node)
     node->raft = raft_init(node->memory, raft_size(), &options, &restored, node->now_ms);
 }
 
-/* A snapshot may be of entries that others have made durable, and this disk has not: then it is all
- * that there is. */
-static void mend_disk(struct sim *sim, struct sim_node *node)
-{
-    struct sim_log *disk = &node->disk;
-    const raft_index index = disk->snapshot;
-    if (index > disk->base && !sim_log_has(disk, index, &sim->committed_entries[index])) {
-        sim_log_reset(sim, disk, index, disk->snapshot_config);
-    }
-}
-
 static void clear_volatile(struct sim_node *node)
 {
     node->life++;
@@ -120,6 +109,7 @@ static void clear_volatile(struct sim_node *node)
     node->is_apply_due = false;
     node->is_finish_due = false;
     node->is_compacting = false;
+    node->noting = 0;
     node->installing = 0;
     node->pending_due_us = 0;
     node->heard = 0;
@@ -134,7 +124,7 @@ void sim_node_start(struct sim *sim, struct sim_node *node)
     if (node->memory == NULL) {
         node->memory = rk_heap_alloc(raft_size());
     }
-    mend_disk(sim, node);
+    RK_ASSERT(node->disk.snapshot <= node->disk.last);
     init_core(sim, node);
     copy_log(&node->log, &node->disk);
     node->is_up = true;

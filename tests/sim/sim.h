@@ -260,6 +260,8 @@ struct sim_node {
     bool is_apply_due;
     bool is_finish_due;
     bool is_compacting;
+    raft_index noting; /* a snapshot's file is there, its note waits for earlier writes; 0: none */
+    uint64_t noting_after; /* the last of these */
     raft_index installing; /* its bytes are on their way; 0: none */
     struct sim_transfer {
         bool is_watched;
@@ -543,6 +545,7 @@ void sim_read_answered(struct sim *sim, struct sim_node *node, uint32_t op, raft
 /* Compacts when it is time: the image is taken now, and durable later. */
 void sim_snapshot_take(struct sim *sim, struct sim_node *node);
 void sim_snapshot_durable(struct sim *sim, struct sim_node *node, raft_index index);
+void sim_snapshot_note(struct sim *sim, struct sim_node *node); /* when its turn has come */
 /* The leader offers one: watch its transfer. */
 void sim_snapshot_offered(struct sim *sim, struct sim_node *node, raft_node_id peer);
 void sim_snapshot_watch(struct sim *sim, struct sim_node *node, raft_node_id peer);
@@ -568,6 +571,8 @@ void sim_disk_crash(struct sim *sim, struct sim_node *node);
 /* The end of the durable log is lost, and the high-water mark tells so. The node is down. */
 void sim_disk_rot(struct sim *sim, struct sim_node *node);
 bool sim_disk_is_recovering(const struct sim_node *node);
+uint64_t sim_disk_newest(struct sim_node *node); /* number of the last write that waits, 0: none */
+bool sim_disk_has_done(struct sim_node *node, uint64_t number); /* that write, and all before it */
 
 /* ---- network.c ---- */
 

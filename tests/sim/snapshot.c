@@ -94,7 +94,7 @@ void sim_snapshot_take(struct sim *sim, struct sim_node *node)
                   node->life);
 }
 
-void sim_snapshot_durable(struct sim *sim, struct sim_node *node, raft_index index)
+static void noted(struct sim *sim, struct sim_node *node, raft_index index)
 {
     const uint32_t trailing = sim->knobs.trailing_entries;
     const uint32_t life = node->life;
@@ -121,6 +121,24 @@ void sim_snapshot_durable(struct sim *sim, struct sim_node *node, raft_index ind
     if (node->life == life) {
         sim_log_compact(&node->log, node->view.base.index);
         sim_log_compact(&node->disk, node->view.base.index);
+    }
+}
+
+/* The file is there; but it counts by its note, which the disk takes in order like all else: what was
+ * handed to it before, a term above all, is then durable too. */
+void sim_snapshot_durable(struct sim *sim, struct sim_node *node, raft_index index)
+{
+    node->noting = index;
+    node->noting_after = sim_disk_newest(node);
+    sim_snapshot_note(sim, node);
+}
+
+void sim_snapshot_note(struct sim *sim, struct sim_node *node)
+{
+    const raft_index index = node->noting;
+    if (index != 0 && sim_disk_has_done(node, node->noting_after)) {
+        node->noting = 0;
+        noted(sim, node, index);
     }
 }
 
