@@ -71,10 +71,13 @@ class Node:
         return Watch(f"{self.watched}{target}{join}index={self.index(target)}&wait={wait}")
 
     def wakes(self, target, change, status):
-        """The change, and nothing before it, ends a read of the target."""
+        """The change, and nothing before it, ends a read of the target. What is not there has the
+        index of all keys: a write elsewhere that is sooner than the read would rightly end it."""
+        is_there = ask("GET", self.watched + target)[0] == 200
         before = self.index(target)
         watch = self.watch(target)
-        self.put("elsewhere", str(time.monotonic()).encode())
+        if is_there:
+            self.put("elsewhere", str(time.monotonic()).encode())
         watch.join(0.1)
         check(watch.answer is None, f"{target} was answered before it changed")
         change()
