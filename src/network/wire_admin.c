@@ -11,7 +11,7 @@ void wire_encode_admin(const struct wire_admin *admin, struct rk_buf *buf)
 
     wire_line_begin(&json, buf, "admin");
     wire_put_envelope(&json, &admin->envelope);
-    wire_put_text(&json, "method", admin->method);
+    rk_json_member_text(&json, "method", admin->method);
     wire_put_number(&json, "target_size", admin->target.size);
     wire_line_end(&json);
     rk_buf_append(buf, admin->target.data, admin->target.size);
@@ -59,8 +59,8 @@ void wire_encode_admin_answer(const struct wire_admin_answer *answer, struct rk_
     wire_put_envelope(&json, &answer->envelope);
     wire_put_number(&json, "status", wire_status_code(answer->status));
     wire_put_number(&json, "http_status", answer->http_status);
-    wire_put_bool(&json, "is_json", answer->is_json);
-    wire_put_bool(&json, "is_unknown", answer->is_unknown);
+    rk_json_member_bool(&json, "is_json", answer->is_json);
+    rk_json_member_bool(&json, "is_unknown", answer->is_unknown);
     wire_line_end(&json);
     rk_buf_append(buf, answer->body.data, answer->body.size);
 }

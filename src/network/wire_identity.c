@@ -8,17 +8,17 @@ void wire_encode_identity(const struct wire_identity *identity, struct rk_buf *b
 
     wire_line_begin(&json, buf, "identity");
     wire_put_envelope(&json, &identity->envelope);
-    wire_put_text(&json, "name", identity->node_name);
-    wire_put_text(&json, "peer_address", identity->peer_address);
-    wire_put_text(&json, "client_address", identity->client_address);
-    wire_put_bool(&json, "is_forming", identity->is_forming);
+    rk_json_member_text(&json, "name", identity->node_name);
+    rk_json_member_text(&json, "peer_address", identity->peer_address);
+    rk_json_member_text(&json, "client_address", identity->client_address);
+    rk_json_member_bool(&json, "is_forming", identity->is_forming);
     wire_put_hex(&json, "formation", identity->formation);
     wire_put_number(&json, "term", identity->term);
     wire_put_number(&json, "leader", identity->leader);
-    wire_put_bool(&json, "asked_is_member", identity->asked_is_member);
+    rk_json_member_bool(&json, "asked_is_member", identity->asked_is_member);
     wire_put_hex(&json, "asked_incarnation", identity->asked_incarnation);
     wire_put_number(&json, "asked_id", identity->asked_id);
-    wire_put_text(&json, "leader_address", identity->leader_address);
+    rk_json_member_text(&json, "leader_address", identity->leader_address);
     wire_line_end(&json);
 }
 

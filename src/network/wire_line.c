@@ -14,7 +14,7 @@ void wire_line_begin(struct rk_json *json, struct rk_buf *buf, const char *type)
 {
     rk_json_init(json, buf, false);
     rk_json_object_begin(json);
-    wire_put_text(json, "type", type);
+    rk_json_member_text(json, "type", type);
 }
 
 void wire_put_envelope(struct rk_json *json, const struct wire_envelope *envelope)
@@ -25,7 +25,7 @@ void wire_put_envelope(struct rk_json *json, const struct wire_envelope *envelop
     hex_digits(envelope->cluster_low, cluster + 16);
     cluster[32] = '\0';
     wire_put_number(json, "protocol", RK_PROTOCOL_VERSION);
-    wire_put_text(json, "cluster", cluster);
+    rk_json_member_text(json, "cluster", cluster);
     wire_put_number(json, "from", envelope->from);
     wire_put_number(json, "to", envelope->to);
     wire_put_hex(json, "incarnation", envelope->from_incarnation);
@@ -43,18 +43,6 @@ void wire_put_hex(struct rk_json *json, const char *name, uint64_t value)
 {
     rk_json_name(json, name);
     rk_json_hex64(json, value);
-}
-
-void wire_put_bool(struct rk_json *json, const char *name, bool value)
-{
-    rk_json_name(json, name);
-    rk_json_bool(json, value);
-}
-
-void wire_put_text(struct rk_json *json, const char *name, const char *value)
-{
-    rk_json_name(json, name);
-    rk_json_text(json, value);
 }
 
 void wire_line_end(struct rk_json *json)

@@ -34,8 +34,6 @@ void wire_line_begin(struct rk_json *json, struct rk_buf *buf, const char *type)
 void wire_put_envelope(struct rk_json *json, const struct wire_envelope *envelope);
 void wire_put_number(struct rk_json *json, const char *name, uint64_t value);
 void wire_put_hex(struct rk_json *json, const char *name, uint64_t value); /* any value */
-void wire_put_bool(struct rk_json *json, const char *name, bool value);
-void wire_put_text(struct rk_json *json, const char *name, const char *value);
 void wire_line_end(struct rk_json *json);
 
 enum wire_kind {

@@ -37,8 +37,8 @@ const char *wire_path(enum raft_message_type type)
 
 static void put_vote_request(struct rk_json *json, const struct raft_vote_request *vote)
 {
-    wire_put_bool(json, "pre_vote", vote->pre_vote);
-    wire_put_bool(json, "transfer", vote->transfer);
+    rk_json_member_bool(json, "pre_vote", vote->pre_vote);
+    rk_json_member_bool(json, "transfer", vote->transfer);
     wire_put_number(json, "last_term", vote->last.term);
     wire_put_number(json, "last_index", vote->last.index);
     wire_put_number(json, "campaign", vote->campaign);
@@ -46,8 +46,8 @@ static void put_vote_request(struct rk_json *json, const struct raft_vote_reques
 
 static void put_vote_response(struct rk_json *json, const struct raft_vote_response *vote)
 {
-    wire_put_bool(json, "pre_vote", vote->pre_vote);
-    wire_put_bool(json, "granted", vote->granted);
+    rk_json_member_bool(json, "pre_vote", vote->pre_vote);
+    rk_json_member_bool(json, "granted", vote->granted);
     wire_put_number(json, "request_term", vote->request_term);
     wire_put_number(json, "campaign", vote->campaign);
 }
@@ -68,7 +68,7 @@ static void put_append_request(struct rk_json *json, const struct raft_append_re
 
 static void put_append_response(struct rk_json *json, const struct raft_append_response *append)
 {
-    wire_put_bool(json, "accepted", append->accepted);
+    rk_json_member_bool(json, "accepted", append->accepted);
     wire_put_number(json, "match", append->match);
     wire_put_number(json, "previous", append->previous);
     wire_put_number(json, "hint_term", append->hint.term);

@@ -85,8 +85,8 @@ void wire_encode_snapshot_answer(const struct wire_snapshot_answer *answer, stru
     wire_put_envelope(&json, &answer->envelope);
     wire_put_number(&json, "term", answer->term);
     wire_put_number(&json, "sequence", answer->sequence);
-    wire_put_bool(&json, "is_over", answer->is_over);
-    wire_put_bool(&json, "accepted", answer->accepted);
+    rk_json_member_bool(&json, "is_over", answer->is_over);
+    rk_json_member_bool(&json, "accepted", answer->accepted);
     wire_put_number(&json, "match", answer->match);
     wire_put_number(&json, "offset", answer->offset);
     wire_line_end(&json);
