@@ -22,6 +22,7 @@
  *
  *   transaction: 4 u32 count, 8 the operations, each as from 4 on above
  *   once: 4 u32 token_size, 8 fingerprint, 24 u64 window_ms, 32 token, the other command
+ *   feature level: 4 u32 level
  */
 #include "statemachine/command.h"
 
@@ -45,6 +46,7 @@ enum {
     TXN_FIXED_SIZE = 8,
     ONCE_FIXED_SIZE = 32,
     EXPIRE_FIXED_SIZE = 16,
+    FEATURE_LEVEL_SIZE = 8,
     EXPIRE_ITEM_SIZE = SESSION_ID_SIZE + 8,
 };
 
@@ -147,6 +149,15 @@ static void once_encode(const struct sm_command_once *once, struct rk_buf *buf)
     rk_buf_append(buf, once->command.data, once->command.size);
 }
 
+static void feature_level_encode(const struct sm_command_feature_level *command, struct rk_buf *buf)
+{
+    uint8_t bytes[FEATURE_LEVEL_SIZE - HEAD_SIZE];
+
+    RK_ASSERT(command->level > 0);
+    rk_le_put_u32(bytes, command->level);
+    rk_buf_append(buf, bytes, sizeof(bytes));
+}
+
 static void expire_encode(const struct sm_command_expire *expire, struct rk_buf *buf)
 {
     uint8_t bytes[EXPIRE_FIXED_SIZE - HEAD_SIZE];
@@ -181,7 +192,6 @@ struct sm_expire_item sm_expire_item_at(const struct sm_command_expire *expire, 
 
 void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
 {
-    RK_ASSERT(command->type >= SM_COMMAND_KV_PUT && command->type <= SM_COMMAND_ONCE);
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
         put_encode(&command->put, buf);
@@ -217,7 +227,12 @@ void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
         head_encode(command->type, buf);
         once_encode(&command->once, buf);
         return;
+    case SM_COMMAND_FEATURE_LEVEL:
+        head_encode(command->type, buf);
+        feature_level_encode(&command->feature_level, buf);
+        return;
     }
+    RK_ASSERT(false);
 }
 
 /* --- decoding --- */
@@ -412,9 +427,20 @@ static enum rk_status expire_decode(struct rk_bytes bytes, struct sm_command *re
     return RK_OK;
 }
 
+static enum rk_status feature_level_decode(struct rk_bytes bytes, struct sm_command *ret)
+{
+    if (bytes.size != FEATURE_LEVEL_SIZE || rk_le_u32(&bytes.data[HEAD_SIZE]) == 0) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_command){.type = SM_COMMAND_FEATURE_LEVEL};
+    ret->feature_level.level = rk_le_u32(&bytes.data[HEAD_SIZE]);
+    return RK_OK;
+}
+
 static bool may_be_inside(struct rk_bytes bytes)
 {
-    return bytes.size > 0 && bytes.data[0] != SM_COMMAND_ONCE && bytes.data[0] != SM_COMMAND_EXPIRE;
+    return bytes.size > 0 && bytes.data[0] != SM_COMMAND_ONCE &&
+           bytes.data[0] != SM_COMMAND_EXPIRE && bytes.data[0] != SM_COMMAND_FEATURE_LEVEL;
 }
 
 static enum rk_status once_decode(struct rk_bytes bytes, struct sm_command *ret)
@@ -460,6 +486,8 @@ static enum rk_status plain_decode(struct rk_bytes bytes, struct sm_command *ret
         return txn_decode(bytes, ret);
     case SM_COMMAND_ONCE:
         return once_decode(bytes, ret);
+    case SM_COMMAND_FEATURE_LEVEL:
+        return feature_level_decode(bytes, ret);
     default:
         return RK_CORRUPT;
     }

@@ -29,6 +29,7 @@ enum sm_command_type {
     SM_COMMAND_EXPIRE = 8,
     SM_COMMAND_TXN = 9,
     SM_COMMAND_ONCE = 10,
+    SM_COMMAND_FEATURE_LEVEL = 16, /* from here on, and a new type: a line in feature.c */
 };
 
 struct sm_command_put {
@@ -117,6 +118,11 @@ struct sm_command_expire {
 void sm_expire_item_append(const struct sm_expire_item *item, struct rk_buf *buf);
 struct sm_expire_item sm_expire_item_at(const struct sm_command_expire *expire, uint32_t i);
 
+/* The cluster's level is at least this from here on (feature.h). */
+struct sm_command_feature_level {
+    uint32_t level; /* not 0 */
+};
+
 struct sm_command {
     enum sm_command_type type;
     union {
@@ -128,6 +134,7 @@ struct sm_command {
         struct sm_command_expire expire;
         struct sm_command_txn txn;
         struct sm_command_once once;
+        struct sm_command_feature_level feature_level;
     };
 };
 

@@ -10,6 +10,9 @@
  *    40  u64 time_ms, cluster time              40  key, value
  *    48  u64 digest of the whole state
  *
+ *   SM_IMAGE_FEATURE_LEVEL, unless it is the first one
+ *     0  u32 level
+ *
  * Types rise; an empty table has no record. A record ends with the entry that makes it
  * SM_IMAGE_RECORD_SIZE_TARGET bytes or more, or with the last one of its table.
  */
@@ -20,6 +23,7 @@
 #include "base/assert.h"
 #include "base/heap.h"
 #include "base/le.h"
+#include "statemachine/feature.h"
 #include "statemachine/sm_internal.h"
 
 enum {
@@ -32,12 +36,16 @@ enum {
 _Static_assert(SM_IMAGE_ENTRY_SIZE_MAX == ENTRY_FIXED_SIZE + RK_KEY_SIZE_MAX + RK_VALUE_SIZE_MAX,
                "the largest entry fits a record");
 
-/* One map of the state machine. */
+/* One map of the state machine, or what is one record. */
 struct table {
     uint8_t type;
     size_t root_offset; /* in struct sm_root: const struct omap_node * */
     size_t map_offset;  /* in struct sm: struct omap */
     bool (*is_legal)(const struct omap_entry *entry);
+
+    /* One record: appends its body, unless there is nothing to say. NULL: a map. */
+    void (*append)(struct rk_buf *buf, const struct sm_root *root);
+    enum rk_status (*read)(struct sm *sm, struct rk_bytes body);
 };
 
 static bool kv_is_legal(const struct omap_entry *entry)
@@ -92,19 +100,56 @@ static bool token_is_legal(const struct omap_entry *entry)
     return is_result;
 }
 
+static void feature_level_append(struct rk_buf *buf, const struct sm_root *root)
+{
+    uint8_t level[4];
+
+    if (root->feature_level > FEATURE_LEVEL_FIRST) {
+        rk_le_put_u32(level, root->feature_level);
+        rk_buf_append(buf, level, sizeof(level));
+    }
+}
+
+/* What this version cannot read is for the node to refuse, by name. */
+static enum rk_status feature_level_read(struct sm *sm, struct rk_bytes body)
+{
+    if (body.size != 4 || rk_le_u32(body.data) <= FEATURE_LEVEL_FIRST) {
+        return RK_CORRUPT;
+    }
+    sm->feature_level = rk_le_u32(body.data);
+    return RK_OK;
+}
+
 static const struct table tables[] = {
-    {SM_IMAGE_KV, offsetof(struct sm_root, kv), offsetof(struct sm, kv), kv_is_legal},
-    {SM_IMAGE_TOMBSTONES, offsetof(struct sm_root, tombstones),
-     offsetof(struct sm, tombstones.young), tombstone_is_legal},
-    {SM_IMAGE_TOMBSTONES_OLD, offsetof(struct sm_root, tombstones_old),
-     offsetof(struct sm, tombstones.old), tombstone_is_legal},
-    {SM_IMAGE_LOCKS, offsetof(struct sm_root, locks), offsetof(struct sm, locks), lock_is_legal},
-    {SM_IMAGE_DELAYS, offsetof(struct sm_root, delays), offsetof(struct sm, delays),
-     delay_is_legal},
-    {SM_IMAGE_SESSIONS, offsetof(struct sm_root, sessions), offsetof(struct sm, sessions),
-     session_is_legal},
-    {SM_IMAGE_TOKENS, offsetof(struct sm_root, tokens), offsetof(struct sm, tokens),
-     token_is_legal},
+    {.type = SM_IMAGE_KV,
+     .root_offset = offsetof(struct sm_root, kv),
+     .map_offset = offsetof(struct sm, kv),
+     .is_legal = kv_is_legal},
+    {.type = SM_IMAGE_TOMBSTONES,
+     .root_offset = offsetof(struct sm_root, tombstones),
+     .map_offset = offsetof(struct sm, tombstones.young),
+     .is_legal = tombstone_is_legal},
+    {.type = SM_IMAGE_TOMBSTONES_OLD,
+     .root_offset = offsetof(struct sm_root, tombstones_old),
+     .map_offset = offsetof(struct sm, tombstones.old),
+     .is_legal = tombstone_is_legal},
+    {.type = SM_IMAGE_LOCKS,
+     .root_offset = offsetof(struct sm_root, locks),
+     .map_offset = offsetof(struct sm, locks),
+     .is_legal = lock_is_legal},
+    {.type = SM_IMAGE_DELAYS,
+     .root_offset = offsetof(struct sm_root, delays),
+     .map_offset = offsetof(struct sm, delays),
+     .is_legal = delay_is_legal},
+    {.type = SM_IMAGE_SESSIONS,
+     .root_offset = offsetof(struct sm_root, sessions),
+     .map_offset = offsetof(struct sm, sessions),
+     .is_legal = session_is_legal},
+    {.type = SM_IMAGE_TOKENS,
+     .root_offset = offsetof(struct sm_root, tokens),
+     .map_offset = offsetof(struct sm, tokens),
+     .is_legal = token_is_legal},
+    {.type = SM_IMAGE_FEATURE_LEVEL, .append = feature_level_append, .read = feature_level_read},
 };
 enum { TABLES_COUNT = sizeof(tables) / sizeof(tables[0]) };
 
@@ -173,6 +218,9 @@ void sm_image_writer_init(struct sm_image_writer *writer, const struct sm_root *
 static bool writer_enter(struct sm_image_writer *writer)
 {
     while (writer->table <= TABLES_COUNT) {
+        if (tables[writer->table - 1].append != NULL) {
+            return true;
+        }
         if (!writer->has_place) {
             const struct omap_cut start = {.side = OMAP_BEFORE};
             const struct omap_node *root = table_root(&tables[writer->table - 1], &writer->root);
@@ -188,6 +236,19 @@ static bool writer_enter(struct sm_image_writer *writer)
     return false;
 }
 
+static void append_entries(struct sm_image_writer *writer, const struct table *table,
+                           struct rk_buf *buf)
+{
+    const size_t start = buf->size;
+    const struct omap_node *root = table_root(table, &writer->root);
+
+    do {
+        append_entry(buf, writer->place.item);
+        writer->place = omap_next(root, writer->place);
+    } while (writer->place.item != NULL && !buf->overflowed &&
+             buf->size - start < SM_IMAGE_RECORD_SIZE_TARGET);
+}
+
 bool sm_image_write(struct sm_image_writer *writer, struct rk_buf *buf, uint8_t *ret_type)
 {
     const size_t start = buf->size;
@@ -198,18 +259,20 @@ bool sm_image_write(struct sm_image_writer *writer, struct rk_buf *buf, uint8_t 
         *ret_type = SM_IMAGE_NUMBERS;
         return true;
     }
-    if (!writer_enter(writer)) {
-        return false;
+    while (writer_enter(writer)) {
+        const struct table *table = &tables[writer->table - 1];
+        if (table->append == NULL) {
+            append_entries(writer, table, buf);
+        } else {
+            table->append(buf, &writer->root);
+            writer->table++;
+        }
+        if (buf->size > start || buf->overflowed) {
+            *ret_type = table->type;
+            return true;
+        }
     }
-    const struct table *table = &tables[writer->table - 1];
-    const struct omap_node *root = table_root(table, &writer->root);
-    do {
-        append_entry(buf, writer->place.item);
-        writer->place = omap_next(root, writer->place);
-    } while (writer->place.item != NULL && !buf->overflowed &&
-             buf->size - start < SM_IMAGE_RECORD_SIZE_TARGET);
-    *ret_type = table->type;
-    return true;
+    return false;
 }
 
 /* --- reading --- */
@@ -339,6 +402,9 @@ static enum rk_status read_record(struct sm_image_reader *reader, uint8_t type,
     if (table == NULL || type < reader->type ||
         (type == reader->type && reader->size < SM_IMAGE_RECORD_SIZE_TARGET)) {
         return RK_CORRUPT;
+    }
+    if (table->read != NULL) {
+        return type > reader->type ? table->read(reader->sm, body) : RK_CORRUPT;
     }
     reader->has_after = reader->has_after && type == reader->type;
     return read_entries(reader, table, body);

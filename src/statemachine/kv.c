@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "statemachine/feature.h"
 #include "statemachine/omap.h"
 #include "statemachine/query.h"
 #include "statemachine/tombstones.h"
@@ -198,5 +199,8 @@ uint64_t sm_digest(const struct sm_root *root)
     digest = digest_step(digest, root->kv_index);
     digest = digest_step(digest, root->session_index);
     digest = digest_step(digest, root->time_ms);
-    return digest_step(digest, root->tombstone_floor);
+    digest = digest_step(digest, root->tombstone_floor);
+    /* At the first level it is what versions before there were levels come to. */
+    return root->feature_level > FEATURE_LEVEL_FIRST ? digest_step(digest, root->feature_level)
+                                                     : digest;
 }

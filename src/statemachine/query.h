@@ -40,6 +40,7 @@ struct sm_root {
     raft_index kv_index;        /* greatest index of any change to the map, deletions included */
     raft_index session_index;   /* of the last change to the session table */
     raft_index tombstone_floor; /* greatest index of a tombstone that was given up; see sm.h */
+    uint32_t feature_level;     /* of the cluster: feature.h */
     struct sm_history_view history;
 };
 

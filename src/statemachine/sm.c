@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/heap.h"
 #include "statemachine/command.h"
+#include "statemachine/feature.h"
 #include "statemachine/sm_internal.h"
 #include "statemachine/txn.h"
 
@@ -28,6 +29,7 @@ struct sm *sm_new(void)
     sm_tombstones_init(&sm->tombstones, &sm->heap);
     sm_history_init(&sm->history, &sm->heap);
     sm->answer_cost_max = SM_TXN_COST_MAX;
+    sm->feature_level = FEATURE_LEVEL_FIRST;
     sm->is_changed = true;
     return sm;
 }
@@ -47,6 +49,13 @@ void sm_free(struct sm *sm)
 }
 
 /* --- commands --- */
+
+static void raise_feature_level(struct sm *sm, uint32_t level)
+{
+    if (level > sm->feature_level) {
+        sm->feature_level = level;
+    }
+}
 
 static void pass(struct sm *sm, const struct sm_place *place)
 {
@@ -90,6 +99,9 @@ void sm_apply_command(struct sm *sm, const struct sm_place *place, const struct 
         break;
     case SM_COMMAND_ONCE:
         sm_once_apply(sm, place, &command->once, ret);
+        break;
+    case SM_COMMAND_FEATURE_LEVEL:
+        raise_feature_level(sm, command->feature_level.level);
         break;
     }
 }
@@ -148,6 +160,7 @@ struct sm_root sm_view(const struct sm *sm)
         .kv_index = sm->kv_index,
         .session_index = sm->session_index,
         .tombstone_floor = sm->tombstones.floor,
+        .feature_level = sm->feature_level,
         .history = sm_history_view(&sm->history),
     };
 }
@@ -166,6 +179,11 @@ bool sm_reclaim(struct sm *sm, uint64_t oldest_version, uint32_t budget)
     const uint64_t oldest = oldest_version < published ? oldest_version : published;
     sm_history_reclaim(&sm->history, oldest);
     return omap_heap_reclaim(&sm->heap, oldest, budget);
+}
+
+uint32_t sm_feature_level(const struct sm *sm)
+{
+    return sm->feature_level;
 }
 
 uint64_t sm_memory(const struct sm *sm)

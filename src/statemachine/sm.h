@@ -75,6 +75,9 @@ void sm_continue(struct sm *sm, uint64_t version);
  * At most `budget` nodes and items a call. Returns true while more is left to free. */
 bool sm_reclaim(struct sm *sm, uint64_t oldest_version, uint32_t budget);
 
+/* The cluster's level (feature.h), as far as applied. It never falls. */
+uint32_t sm_feature_level(const struct sm *sm);
+
 /* Bytes held: live and not yet reclaimed. For metrics and tests. */
 uint64_t sm_memory(const struct sm *sm);
 

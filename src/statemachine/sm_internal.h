@@ -27,6 +27,7 @@ struct sm {
     raft_index kv_index;
     raft_index session_index; /* of the last change to the table; a renewal is none */
     uint64_t time_ms;         /* cluster time: the greatest stamp that was applied */
+    uint32_t feature_level;   /* of the cluster */
     bool is_changed;          /* since the last publication */
     struct sm_history history;
     uint64_t answer_cost_max; /* of a transaction; see txn.h */

@@ -25,6 +25,7 @@ enum sm_cause sm_tell_cause(const struct sm_command *command)
         return SM_CAUSE_TXN;
     case SM_COMMAND_ONCE: /* what is inside says so itself */
     case SM_COMMAND_EXPIRE:
+    case SM_COMMAND_FEATURE_LEVEL:
         break;
     }
     return SM_CAUSE_EXPIRE;

@@ -130,6 +130,7 @@ static void check_command(const struct sm_command *command)
         check_txn(&command->txn);
         break;
     case SM_COMMAND_EXPIRE:
+    case SM_COMMAND_FEATURE_LEVEL:
         RK_ASSERT(false); /* nobody but the leader itself */
         break;
     }

@@ -264,6 +264,19 @@ START_TEST(once_holds_no_command_that_is_not_a_clients)
 }
 END_TEST
 
+START_TEST(feature_level_is_encoded_as_in_version_1)
+{
+    struct sm_command command = {.type = SM_COMMAND_FEATURE_LEVEL, .feature_level.level = 258};
+    sm_command_encode(&command, &buf);
+    check_hex("1001000002010000");
+    memset(&command, 0xee, sizeof(command));
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_uint_eq(command.feature_level.level, 258);
+    rk_le_put_u32(buf.data + 4, 0);
+    ck_assert_int_eq(decode(&command), RK_CORRUPT);
+}
+END_TEST
+
 START_TEST(expire_comes_back_whole)
 {
     struct sm_command command = expire_command();
@@ -565,6 +578,7 @@ int main(void)
     tcase_add_test(tcase, session_is_encoded_as_in_version_1);
     tcase_add_test(tcase, expire_is_encoded_as_in_version_1);
     tcase_add_test(tcase, session_comes_back_whole);
+    tcase_add_test(tcase, feature_level_is_encoded_as_in_version_1);
     tcase_add_test(tcase, expire_comes_back_whole);
     tcase_add_test(tcase, once_is_encoded_as_in_version_1);
     tcase_add_test(tcase, once_holds_no_command_that_is_not_a_clients);

@@ -212,7 +212,10 @@ static void random_once(struct sm_command *ret, struct name *name)
 /* A new type of command needs a case here, so that no table can be left out of the image. */
 static void random_command(struct sm_command *ret, struct name *name)
 {
-    *ret = (struct sm_command){.type = (enum sm_command_type)(1 + rk_prng_below(&prng, 10))};
+    static const uint8_t types[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, SM_COMMAND_FEATURE_LEVEL};
+
+    *ret = (struct sm_command){
+        .type = (enum sm_command_type)types[rk_prng_below(&prng, sizeof(types))]};
     sm_now_ms += rk_prng_below(&prng, 100);
     switch (ret->type) {
     case SM_COMMAND_KV_PUT:
@@ -255,6 +258,9 @@ static void random_command(struct sm_command *ret, struct name *name)
         break;
     case SM_COMMAND_ONCE:
         random_once(ret, name);
+        break;
+    case SM_COMMAND_FEATURE_LEVEL:
+        ret->feature_level.level = 1 + (uint32_t)rk_prng_below(&prng, 4);
         break;
     }
 }
