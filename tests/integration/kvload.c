@@ -3,6 +3,7 @@
  *
  *   kvload write  --nodes URL,URL,... --seconds S --clients N --prefix P --out FILE
  *   kvload mixed  the same, but each key is read back, rewritten and deleted: a load of a fixed size
+ *   kvload churn  the same, but each client writes the same keys over and over: as a fixed state
  *   kvload verify --node URL --in FILE [--stale] [--clients N]
  *
  * write: every client repeats PUT of a key never used before, on the next node in turn, and appends
@@ -15,6 +16,10 @@
  *
  * mixed: prints the same line; an answer that is not what was written counts as `wrong` and makes
  * the exit 1. FILE is made, and stays empty.
+ *
+ * churn: before every eighth write its key is read, and at the end all keys are: a value that is neither
+ * the last acknowledged one of its key nor one whose outcome is open counts as `wrong` and makes the
+ * exit 1. Prints `checked=N wrong=N` besides. FILE is made, and stays empty.
  *
  * verify: what was acknowledged is there with its value; what was refused is not; what is unknown is
  * there whole or not at all. Exit 1, and the first that are wrong, otherwise.
@@ -41,6 +46,11 @@ enum {
     WRITE_TIMEOUT_MS = 5000,
     READ_TIMEOUT_MS = 10000,
     MIXED_KEYS = 64, /* of each client */
+    CHURN_KEYS = 500,
+    CHURN_VALUE_SIZE = 256,
+    CHURN_OPEN_MAX = 8,
+    CHURN_READ_EVERY = 8,
+    CHURN_READ_TRIES = 20,
 };
 
 enum fate { FATE_ACKNOWLEDGED, FATE_REFUSED, FATE_UNKNOWN, FATE_COUNT };
@@ -66,6 +76,7 @@ struct run {
     _Atomic uint64_t fates[FATE_COUNT];
     _Atomic uint64_t unlabelled;
     _Atomic uint64_t wrong;
+    _Atomic uint64_t checked;
     _Atomic uint64_t last_ms;
     _Atomic uint64_t gap_ms;
 };
@@ -198,6 +209,107 @@ static void *mixed_main(void *context)
     return NULL;
 }
 
+/* -- writing the same keys over and over -- */
+
+/* What a key may hold, as the numbers of its writes. */
+struct churn_key {
+    uint64_t acknowledged;         /* the last one; 0: none */
+    uint64_t open[CHURN_OPEN_MAX]; /* of unknown outcome: they may be there, even later than that */
+    uint32_t open_count;
+};
+
+static bool may_hold(const struct churn_key *key, const struct answer *answer)
+{
+    const uint64_t number = answer->code == 200 ? strtoull(answer->body, NULL, 10) : 0;
+    const uint32_t count = key->open_count < CHURN_OPEN_MAX ? key->open_count : CHURN_OPEN_MAX;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (key->open[i] == number) {
+            return true;
+        }
+    }
+    return key->acknowledged == number;
+}
+
+static void churn_url(const struct client *client, uint64_t number, uint64_t key,
+                      char url[TEXT_SIZE])
+{
+    (void)snprintf(url, TEXT_SIZE, "%s/v1/kv/%s/%u/%llu?raw", node_for(client, number),
+                   client->run->arguments->prefix, client->number, (unsigned long long)key);
+}
+
+/* A node that is down, or has no leader, is asked again, another one next. */
+static void churn_read(struct client *client, struct churn_key *keys, uint64_t key)
+{
+    struct run *run = client->run;
+    const struct answer *answer = &client->requester.answer;
+    char url[TEXT_SIZE];
+
+    for (uint64_t tried = 0; tried < CHURN_READ_TRIES; tried++) {
+        churn_url(client, tried, key, url);
+        requester_ask(&client->requester, "GET", url, NULL);
+        if (answer->code == 200 || answer->code == 404) {
+            break;
+        }
+        requester_back_off();
+    }
+    if (answer->code != 200 && answer->code != 404) {
+        return;
+    }
+    atomic_fetch_add(&run->checked, 1);
+    if (!may_hold(&keys[key], answer) && atomic_fetch_add(&run->wrong, 1) < WRONG_SHOWN_MAX) {
+        (void)fprintf(stderr, "%s: the answer is %ld %.24s, %llu was acknowledged\n", url,
+                      answer->code, answer->body, (unsigned long long)keys[key].acknowledged);
+    }
+}
+
+static void churn_write(struct client *client, struct churn_key *keys, uint64_t number)
+{
+    struct churn_key *key = &keys[number % CHURN_KEYS];
+    char url[TEXT_SIZE];
+    char value[CHURN_VALUE_SIZE];
+
+    churn_url(client, number, number % CHURN_KEYS, url);
+    (void)snprintf(value, sizeof(value), "%-*llu", CHURN_VALUE_SIZE - 1,
+                   (unsigned long long)number);
+    requester_ask(&client->requester, "PUT", url, value);
+    switch (fate_of(client)) {
+    case FATE_ACKNOWLEDGED:
+        key->acknowledged = number;
+        break;
+    case FATE_UNKNOWN:
+        key->open[key->open_count % CHURN_OPEN_MAX] = number;
+        key->open_count++;
+        break;
+    case FATE_REFUSED:
+    case FATE_COUNT:
+        break;
+    }
+}
+
+static void *churn_main(void *context)
+{
+    struct client *client = context;
+    struct churn_key *keys = calloc(CHURN_KEYS, sizeof(*keys));
+
+    if (keys == NULL) {
+        abort();
+    }
+    requester_open(&client->requester, WRITE_TIMEOUT_MS);
+    for (uint64_t number = 1; now_ms() < client->run->until_ms; number++) {
+        if (number % CHURN_READ_EVERY == 0) {
+            churn_read(client, keys, number % CHURN_KEYS);
+        }
+        churn_write(client, keys, number);
+    }
+    for (uint64_t key = 0; key < CHURN_KEYS; key++) {
+        churn_read(client, keys, key);
+    }
+    requester_close(&client->requester);
+    free(keys);
+    return NULL;
+}
+
 /* -- verifying -- */
 
 static bool next_line(struct run *run, char *key, char *value, char *fate)
@@ -279,6 +391,14 @@ static bool report_load(struct run *run)
     return count_of(&run->unlabelled) == 0 && count_of(&run->wrong) == 0;
 }
 
+static bool report_churn(struct run *run)
+{
+    const bool is_good = report_load(run);
+
+    (void)printf("checked=%llu wrong=%llu\n", count_of(&run->checked), count_of(&run->wrong));
+    return is_good;
+}
+
 static bool report_verify(struct run *run)
 {
     (void)printf("checked=%llu wrong=%llu\n", count_of(&run->fates[FATE_ACKNOWLEDGED]),
@@ -339,6 +459,7 @@ struct command {
 static const struct command commands[] = {
     {"write", "w", write_main, report_load},
     {"mixed", "w", mixed_main, report_load},
+    {"churn", "w", churn_main, report_churn},
     {"verify", "r", verify_main, report_verify},
 };
 
@@ -374,6 +495,7 @@ int main(int argc, char **argv)
             }
         }
     }
-    (void)fprintf(stderr, "usage: kvload write|mixed|verify ... (see the head of kvload.c)\n");
+    (void)fprintf(stderr,
+                  "usage: kvload write|mixed|churn|verify ... (see the head of kvload.c)\n");
     return 2;
 }
