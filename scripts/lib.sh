@@ -57,15 +57,16 @@ tree_build() {
     )
 }
 
-# make check leaves NAME.trs for each test, and NAME.log.tap for each Check program. Prints
-# "PASSED FAILED SKIPPED": functions of Check programs, and scripts as one each.
+# make check leaves NAME.trs for each test, and NAME.log.tap for each Check program, and for a script with
+# a line a case. Prints "PASSED FAILED SKIPPED": functions of Check programs, cases, and scripts as one each.
 tests_count() {
     find "$1" -name '*.trs' -print | while read -r trs; do
         result=$(sed -n 's/^:global-test-result: //p' "$trs" | head -n 1)
         tap=${trs%.trs}.log.tap
         passed=0 failed=0 skipped=0
         if [ -s "$tap" ]; then
-            passed=$(grep -c '^ok' "$tap" || true)
+            skipped=$(grep -c '^ok.*# SKIP' "$tap" || true)
+            passed=$(($(grep -c '^ok' "$tap" || true) - skipped))
             failed=$(grep -c '^not ok' "$tap" || true)
         fi
         case $result in
