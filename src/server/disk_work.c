@@ -29,7 +29,8 @@ void disk_job_free(struct disk_job *job)
 }
 
 /* After the store, so that the mark never promises more than the log holds; before the jobs are
- * reported, so that a vote is in both when its answer leaves. */
+ * reported, so that a vote is in both when its answer leaves. A log that has lost its end leaves the
+ * mark where it was until it is refilled: the next start must know of the loss, too (pitfall 49). */
 static enum rk_status note_high_water(struct disk_work *work)
 {
     const struct log_bounds *bounds = &work->store->bounds;
@@ -40,6 +41,9 @@ static enum rk_status note_high_water(struct disk_work *work)
     const enum rk_status status = high_water_vote(work->water, &work->store->hard_state);
     if (status != RK_OK) {
         return status;
+    }
+    if (!high_water_is_reached(high_water_mark(work->water), bounds->last)) {
+        return RK_OK;
     }
     return high_water_advance(work->water, bounds->last, bounds->last_chain, rk_monotonic_ms());
 }

@@ -1,6 +1,8 @@
-/* What the disk does with a snapshot that is to be noted down, when the process may end at any step. */
+/* What the disk does with a snapshot that is to be noted down, when the process may end at any step;
+ * and what becomes of the high-water mark. */
 #include "server/disk_work.h"
 #include "storage/log_store_mem.h"
+#include "storage_support.h"
 #include "support/run.h"
 
 static struct disk_work work;
@@ -73,12 +75,85 @@ START_TEST(the_newest_stays_until_the_new_one_is_there)
 }
 END_TEST
 
+/* ---- the mark beside a log that has lost its end ---- */
+
+enum { INCARNATION = 1, LOST_INDEX = 3 };
+
+static char dir[MADE_PATH_SIZE];
+static struct made *made;
+
+static void open_water(void)
+{
+    char message[256];
+    bool is_new = false;
+
+    high_water_close(work.water);
+    work.water = NULL;
+    const enum rk_status status = high_water_open(test_dir_path(dir, "high-water"), INCARNATION,
+                                                  &work.water, &is_new, message, sizeof(message));
+    ck_assert_int_eq(status, RK_OK);
+}
+
+/* The mark says that the log held LOST_INDEX entries of term 1; it holds none. */
+static void set_up_loss(void)
+{
+    const struct log_store_mem_options options = {.node_name = "n1", .incarnation = INCARNATION};
+
+    test_dir_make(dir);
+    made = made_new();
+    work = (struct disk_work){.store = log_store_mem_new(&options)};
+    open_water();
+    const struct raft_entry_id last = {.term = 1, .index = LOST_INDEX};
+    ck_assert_int_eq(high_water_advance(work.water, last, 1, 0), RK_OK);
+    ck_assert_int_eq(high_water_flush(work.water, 0), RK_OK);
+}
+
+static void tear_down_loss(void)
+{
+    high_water_close(work.water);
+    log_store_close(work.store);
+    made_free(made);
+    test_dir_remove(dir);
+}
+
+/* Appends the entry `index`, and lets the process end and start. */
+static void append_and_restart(raft_index index)
+{
+    struct disk_job *job = disk_job_new(DISK_WRITE);
+    struct raft_entry entry = made_entry(made, index, 1, 10);
+
+    job->write.entries = &entry;
+    job->write.entries_count = 1;
+    ck_assert_uint_eq(disk_work_run(&work, &job, 1), 1);
+    ck_assert_int_eq(job->status, RK_OK);
+    disk_job_free(job);
+    disk_work_flush(&work, true);
+    open_water();
+}
+
+/* Pitfall 49: until the log is refilled every start must know that it lost something. A vote given in
+ * between could elect a leader without a committed entry. */
+START_TEST(pitfall_49_loss_is_known_at_every_start_until_the_log_is_refilled)
+{
+    for (raft_index i = 1; i < LOST_INDEX; i++) {
+        append_and_restart(i);
+        ck_assert_uint_eq(high_water_mark(work.water)->last.index, LOST_INDEX);
+    }
+    append_and_restart(LOST_INDEX);
+    append_and_restart(LOST_INDEX + 1);
+    ck_assert_uint_eq(high_water_mark(work.water)->last.index, LOST_INDEX + 1);
+}
+END_TEST
+
 int main(void)
 {
+    TCase *loss = tcase_create("disk_work_loss");
     TCase *tcase = tcase_create("disk_work");
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, those_that_go_are_gone_when_the_new_one_is_there);
     tcase_add_test(tcase, the_newest_stays_until_the_new_one_is_there);
-    return run_suite("disk_work", tcase);
+    tcase_add_checked_fixture(loss, set_up_loss, tear_down_loss);
+    tcase_add_test(loss, pitfall_49_loss_is_known_at_every_start_until_the_log_is_refilled);
+    return run_suite("disk_work", tcase) | run_suite_in_dir("disk_work_loss", loss);
 }
