@@ -212,6 +212,7 @@ struct node_receiving {
      * being stepped. */
     struct http_exchange *exchange;
     raft_node_id from;
+    raft_term term;
     uint64_t sequence;
     bool is_stepping;
     bool has_answer;

@@ -35,7 +35,7 @@ static void answer(struct node *node, const struct raft_message *over)
     struct node_receiving *receiving = &node->snaps.receiving;
     struct wire_snapshot_answer made = {
         .envelope = node_envelope(node, receiving->from),
-        .term = node->view.hard_state.term,
+        .term = receiving->term, /* the own one may not be durable yet */
         .sequence = receiving->sequence,
         .offset = receiving->offset,
     };
@@ -356,6 +356,7 @@ void node_receiving_request(struct node *node, struct http_exchange *exchange)
     receiving->exchange = exchange;
     receiving->from = question.envelope.from;
     receiving->sequence = question.sequence;
+    receiving->term = question.term;
     step_offer(node, &question, &membership);
     if (receiving->has_answer) {
         answer(node, &receiving->answer);
