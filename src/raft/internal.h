@@ -169,7 +169,7 @@ void raft_read_forget(struct raft *raft);
 
 /* snapshot.c */
 void raft_snapshot_compacted(struct raft *raft, const struct raft_snapshot *snapshot,
-                             raft_index base_index);
+                             raft_index base_index, uint64_t lag_max);
 void raft_snapshot_request(struct raft *raft, const struct raft_message *message);
 /* The append left before the offer that this node waits for (pitfall 67). One that left after it,
  * or in another term, means that the leader has given the transfer up: then so does this node. */

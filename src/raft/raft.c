@@ -344,7 +344,8 @@ static enum rk_status dispatch(struct raft *raft, const struct raft_event *event
     case RAFT_EVENT_TRANSFER:
         return raft_transfer_start(raft, event->peer);
     case RAFT_EVENT_COMPACTED:
-        raft_snapshot_compacted(raft, event->compacted.snapshot, event->compacted.base_index);
+        raft_snapshot_compacted(raft, event->compacted.snapshot, event->compacted.base_index,
+                                event->compacted.lag_max);
         break;
     case RAFT_EVENT_SNAPSHOT_PROGRESS:
         raft_replicate_snapshot_moved(raft, event->peer, true);

@@ -113,6 +113,8 @@ struct raft_event {
             raft_index base_index; /* the log may go up to here, <= snapshot->id.index (asserted).
                                       What a transfer under way will need next stays: view.base
                                       tells what may really be deleted */
+            uint64_t lag_max; /* a peer that is fed from the log keeps what it needs next, unless
+                                 it is more entries behind than this */
         } compacted;
         struct raft_entry_id snapshot;
     };

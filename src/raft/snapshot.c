@@ -11,24 +11,36 @@ static raft_index lesser(raft_index a, raft_index b)
     return a < b ? a : b;
 }
 
+/* A peer that is being fed from the log, from an entry on that is still there. */
+static bool is_fed(const struct raft *raft, const struct progress *progress)
+{
+    return progress->state != PROGRESS_SNAPSHOT && !progress->is_paused &&
+           progress->match_index > 0 && progress->match_index >= raft->trail.base.index;
+}
+
 /* What follows a snapshot under way stays, or its receiver would need the next one at once
- * (pitfall 71); the node bounds that by giving transfers up that take too long. */
-static raft_index base_for(const struct raft *raft, raft_index wanted)
+ * (pitfall 71); the node bounds that by giving transfers up that take too long. What a peer is being
+ * fed with stays too: one that has just installed a snapshot is as far behind as the transfer took. */
+static raft_index base_for(const struct raft *raft, raft_index wanted, uint64_t lag_max)
 {
     raft_index base = lesser(wanted, raft->writes.durable_index);
     if (raft->role != RAFT_LEADER) {
         return base;
     }
     for (uint32_t i = 0; i < raft->peers_count; i++) {
-        if (raft->peers[i].state == PROGRESS_SNAPSHOT) {
-            base = lesser(base, raft->peers[i].snapshot_index);
+        const struct progress *progress = &raft->peers[i];
+        if (progress->state == PROGRESS_SNAPSHOT) {
+            base = lesser(base, progress->snapshot_index);
+        } else if (is_fed(raft, progress) &&
+                   raft->trail.last_index - progress->match_index <= lag_max) {
+            base = lesser(base, progress->match_index);
         }
     }
     return base;
 }
 
 void raft_snapshot_compacted(struct raft *raft, const struct raft_snapshot *snapshot,
-                             raft_index base_index)
+                             raft_index base_index, uint64_t lag_max)
 {
     RK_ASSERT(snapshot->id.index <= raft->last_applied);
     RK_ASSERT(snapshot->config_index <= snapshot->id.index);
@@ -38,7 +50,7 @@ void raft_snapshot_compacted(struct raft *raft, const struct raft_snapshot *snap
         RK_ASSERT(trail_matches(&raft->trail, snapshot->id));
         raft->snapshot = *snapshot;
     }
-    const raft_index base = base_for(raft, base_index);
+    const raft_index base = base_for(raft, base_index, lag_max);
     if (base > raft->trail.base.index) {
         trail_compact(&raft->trail, base);
     }

@@ -500,6 +500,8 @@ void node_snapshot_turn(struct node *node);
 uint64_t node_snapshot_deadline_ms(const struct node *node);
 void node_snapshot_done(struct node *node); /* frees what is left */
 void node_snapshot_applied(struct node *node, const struct rk_frame *frame, uint32_t size);
+/* Entries that one peer may hold back in the log: it is sent a snapshot, or is behind. */
+uint64_t node_snapshot_lag_max(const struct node *node);
 uint64_t node_snapshot_oldest_version(const struct node *node); /* held; UINT64_MAX: none */
 void node_snapshot_noted(struct node *node, const struct disk_job *job);
 void node_snapshot_compacted(struct node *node, const struct disk_job *job);

@@ -12,7 +12,15 @@
 #include "base/log.h"
 #include "server/node_internal.h"
 
-enum { RECOMPACT_MS = 1000 };
+enum {
+    RECOMPACT_MS = 1000,
+    LAG_FACTOR = 8, /* in snapshots' worth of log */
+};
+
+uint64_t node_snapshot_lag_max(const struct node *node)
+{
+    return (uint64_t)LAG_FACTOR * node->options->snapshot_entries + node->options->trailing_entries;
+}
 
 void node_snapshot_to_raft(const struct snap_info *info, struct raft_snapshot *ret)
 {
@@ -262,7 +270,9 @@ static void report_compacted(struct node *node)
         .type = RAFT_EVENT_COMPACTED,
         .now_ms = node->now_ms,
         .boot_ms = rk_boottime_ms(),
-        .compacted = {.snapshot = &snapshot, .base_index = node->snaps.wanted_base},
+        .compacted = {.snapshot = &snapshot,
+                      .base_index = node->snaps.wanted_base,
+                      .lag_max = node_snapshot_lag_max(node)},
     };
     const enum rk_status status = node_step(node, &event);
     RK_ASSERT(status == RK_OK);

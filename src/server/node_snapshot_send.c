@@ -10,7 +10,6 @@
 
 enum {
     BODY_SIZE_MAX = SNAP_PIECE_SIZE + WIRE_SNAPSHOT_CONFIG_SIZE_MAX + 8192,
-    LAG_FACTOR = 8, /* a transfer that holds back so many snapshots' worth of log is given up */
 };
 
 _Static_assert((int)BODY_SIZE_MAX <= (int)RK_PEER_BODY_SIZE_MAX,
@@ -195,9 +194,7 @@ static void step_over(struct node *node, struct peer *peer,
 /* Pitfall 71: what a receiver needs afterwards is kept in the log, but not without bound. */
 static bool takes_too_long(const struct node *node, const struct node_sending *sending)
 {
-    const uint64_t bound =
-        (uint64_t)LAG_FACTOR * node->options->snapshot_entries + node->options->trailing_entries;
-    return node->view.last.index - sending->ref.id.index > bound;
+    return node->view.last.index - sending->ref.id.index > node_snapshot_lag_max(node);
 }
 
 static void progressed(struct node *node, struct peer *peer,

@@ -117,7 +117,8 @@ static void noted(struct sim *sim, struct sim_node *node, raft_index index)
         sim, node,
         (struct raft_event){.type = RAFT_EVENT_COMPACTED,
                             .compacted = {.snapshot = &snapshot,
-                                          .base_index = index > trailing ? index - trailing : 0}});
+                                          .base_index = index > trailing ? index - trailing : 0,
+                                          .lag_max = trailing}});
     if (node->life == life) {
         sim_log_compact(&node->log, node->view.base.index);
         sim_log_compact(&node->disk, node->view.base.index);

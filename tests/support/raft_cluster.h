@@ -168,6 +168,9 @@ enum rk_status cluster_read(struct cluster *cluster, raft_node_id id, uint64_t n
 enum rk_status cluster_transfer(struct cluster *cluster, raft_node_id id, raft_node_id peer);
 /* `id` has a durable snapshot of what it has applied up to `index`, and cuts its log at `base`. */
 void cluster_compact(struct cluster *cluster, raft_node_id id, raft_index index, raft_index base);
+/* The same, with what peers need that are at most `lag_max` entries behind. */
+void cluster_compact_sparing(struct cluster *cluster, raft_node_id id, raft_index index,
+                             raft_index base, uint64_t lag_max);
 /* The snapshot that `id` waits for is there. Its content is what any node has up to it, or made up
  * when none has. */
 enum rk_status cluster_install(struct cluster *cluster, raft_node_id id);

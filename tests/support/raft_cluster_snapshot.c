@@ -56,13 +56,14 @@ static struct raft_snapshot snapshot_at(const struct cluster_node *node, raft_in
     return snapshot;
 }
 
-void cluster_compact(struct cluster *cluster, raft_node_id id, raft_index index, raft_index base)
+void cluster_compact_sparing(struct cluster *cluster, raft_node_id id, raft_index index,
+                             raft_index base, uint64_t lag_max)
 {
     struct cluster_node *node = cluster_node(cluster, id);
     const struct raft_snapshot snapshot = snapshot_at(node, index);
     (void)cluster_step(
         cluster, id,
-        (struct raft_event){.type = RAFT_EVENT_COMPACTED, .compacted = {&snapshot, base}});
+        (struct raft_event){.type = RAFT_EVENT_COMPACTED, .compacted = {&snapshot, base, lag_max}});
     const struct raft_view view = raft_view(node->raft);
     node->log->base = view.base.index;
     node->disk->base = view.base.index;
@@ -70,6 +71,11 @@ void cluster_compact(struct cluster *cluster, raft_node_id id, raft_index index,
         node->log->snapshot = snapshot;
         node->disk->snapshot = snapshot;
     }
+}
+
+void cluster_compact(struct cluster *cluster, raft_node_id id, raft_index index, raft_index base)
+{
+    cluster_compact_sparing(cluster, id, index, base, 0);
 }
 
 enum rk_status cluster_install(struct cluster *cluster, raft_node_id id)

@@ -302,6 +302,35 @@ START_TEST(pitfall_71_what_follows_a_snapshot_under_way_is_kept)
 }
 END_TEST
 
+/* Else a peer that has just installed a snapshot would need the next one. */
+START_TEST(pitfall_71_what_a_peer_is_being_fed_with_is_kept)
+{
+    acknowledge_from_2(3);
+    cluster_compact_sparing(cluster, 1, 8, 6, 5);
+    ck_assert_uint_eq(view().base.index, 3);
+    acknowledge_from_2(8);
+    cluster_compact_sparing(cluster, 1, 8, 6, 5);
+    ck_assert_uint_eq(view().base.index, 6);
+}
+END_TEST
+
+START_TEST(a_peer_too_far_behind_keeps_nothing)
+{
+    acknowledge_from_2(3);
+    cluster_compact_sparing(cluster, 1, 8, 6, 4);
+    ck_assert_uint_eq(view().base.index, 6);
+}
+END_TEST
+
+START_TEST(an_unreachable_peer_keeps_nothing)
+{
+    acknowledge_from_2(3);
+    tell(RAFT_EVENT_UNREACHABLE, 2);
+    cluster_compact_sparing(cluster, 1, 8, 6, 5);
+    ck_assert_uint_eq(view().base.index, 6);
+}
+END_TEST
+
 START_TEST(a_transfer_that_ended_keeps_nothing)
 {
     offer_to_2();
@@ -375,6 +404,9 @@ int main(void)
     tcase_add_test(tcase, an_unreachable_peer_keeps_its_transfer);
     tcase_add_test(tcase, a_peer_that_turns_out_to_be_past_the_snapshot_gets_entries);
     tcase_add_test(tcase, pitfall_71_what_follows_a_snapshot_under_way_is_kept);
+    tcase_add_test(tcase, pitfall_71_what_a_peer_is_being_fed_with_is_kept);
+    tcase_add_test(tcase, a_peer_too_far_behind_keeps_nothing);
+    tcase_add_test(tcase, an_unreachable_peer_keeps_nothing);
     tcase_add_test(tcase, a_transfer_that_ended_keeps_nothing);
     tcase_add_test(tcase, a_leader_compacts_past_the_start_of_its_term);
     tcase_add_test(tcase, a_restart_begins_at_the_snapshot);
