@@ -10,73 +10,14 @@ import os
 import re
 import resource
 import select
-import shutil
-import signal
 import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 
-CLIENT_PORT, PEER_PORT = 18500, 18300
+from cluster import Cluster, ask
+
 WAKES = 300
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-
-
-def ask(method, url, body=None):
-    request = urllib.request.Request(url, data=body, method=method)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-        return answer.headers, answer.read()
-
-
-class Cluster:
-    def __init__(self, build):
-        self.build = build
-        self.work = tempfile.mkdtemp(prefix="blocking-")
-        initial = ",".join(f"n{i}=127.0.0.1:{PEER_PORT + i}" for i in (1, 2, 3))
-        self.nodes = [
-            subprocess.Popen(
-                [f"{build}/raftkvd", "--node-id", f"n{i}", "--data-dir", f"{self.work}/n{i}",
-                 "--client-listen", f"127.0.0.1:{CLIENT_PORT + i}",
-                 "--peer-listen", f"127.0.0.1:{PEER_PORT + i}",
-                 "--initial-cluster", initial, "--log-level", "error"])
-            for i in (1, 2, 3)]
-        self.leader = self.find_leader()
-        self.address = ("127.0.0.1", CLIENT_PORT + 1 + self.leader)
-        self.url = "http://%s:%d" % self.address
-
-    def find_leader(self):
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            for i in range(3):
-                try:
-                    body = ask("GET", f"http://127.0.0.1:{CLIENT_PORT + 1 + i}/v1/status/node")[1]
-                except OSError:
-                    continue
-                if b'"role":"leader"' in body and b'"ready":true' in body:
-                    return i
-            select.select([], [], [], 0.1)
-        raise SystemExit("no leader")
-
-    def rss_kib(self):
-        with open(f"/proc/{self.nodes[self.leader].pid}/status") as status:
-            return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
-
-    def cpu_s(self):
-        total = 0
-        for node in self.nodes:
-            with open(f"/proc/{node.pid}/stat") as stat:
-                fields = stat.read().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-        return total * TICK_S
-
-    def stop(self):
-        for node in self.nodes:
-            node.send_signal(signal.SIGKILL)
-            node.wait()
-        shutil.rmtree(self.work)
 
 
 class Watchers:
@@ -87,7 +28,7 @@ class Watchers:
         self.epoll = select.epoll()
         self.sockets, self.places = [], {}
         for place in range(len(keys)):
-            connection = socket.create_connection(cluster.address)
+            connection = socket.create_connection(cluster.address(cluster.leader))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.places[connection.fileno()] = place
             self.sockets.append(connection)
@@ -118,22 +59,11 @@ class Watchers:
 
 def settle(cluster):
     """Until the node's memory stands still: requests may be on their way."""
-    last, now = -1, cluster.rss_kib()
+    last, now = -1, cluster.resident_kib(cluster.leader)
     while now != last:
         select.select([], [], [], 0.5)
-        last, now = now, cluster.rss_kib()
+        last, now = now, cluster.resident_kib(cluster.leader)
     return now
-
-
-def load(cluster, seconds):
-    """Acknowledged writes a second, and microseconds of the three servers' time for each."""
-    before = cluster.cpu_s()
-    out = subprocess.run(
-        [f"{cluster.build}/tests/integration/kvload", "write", "--nodes", cluster.url, "--seconds",
-         str(seconds), "--clients", "64", "--prefix", f"load-{time.monotonic_ns()}", "--out",
-         f"{cluster.work}/out"], check=True, capture_output=True, text=True).stdout
-    count = int(re.search(r"acknowledged=(\d+)", out)[1])
-    return count / seconds, (cluster.cpu_s() - before) / count * 1e6
 
 
 def open_watchers(cluster, keys, index):
@@ -144,7 +74,7 @@ def open_watchers(cluster, keys, index):
 
 
 def measure_wakes(cluster, watchers, index):
-    writer = socket.create_connection(cluster.address)
+    writer = socket.create_connection(cluster.address(cluster.leader))
     writer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     took_ms = []
     for turn in range(WAKES):
@@ -165,11 +95,11 @@ def measure_wakes(cluster, watchers, index):
 
 
 def measure_crowd(cluster, count):
-    headers, _ = ask("PUT", f"{cluster.url}/v1/kv/crowd", b"0")
+    headers, _ = ask("PUT", f"{cluster.url(cluster.leader)}/v1/kv/crowd", b"0")
     watchers = open_watchers(cluster, ["crowd"] * count, headers["X-Consul-Index"])
     settle(cluster)
     began = time.monotonic()
-    ask("PUT", f"{cluster.url}/v1/kv/crowd", b"1")
+    ask("PUT", f"{cluster.url(cluster.leader)}/v1/kv/crowd", b"1")
     left = count
     while left > 0:
         answered = watchers.answers(10)
@@ -190,21 +120,21 @@ def main():
     try:
         keys = [f"watched/{i}" for i in range(count)]
         for key in keys:
-            headers, _ = ask("PUT", f"{cluster.url}/v1/kv/{key}", b"0")
+            headers, _ = ask("PUT", f"{cluster.url(cluster.leader)}/v1/kv/{key}", b"0")
         index = int(headers["X-Consul-Index"])
-        load(cluster, 1)
+        cluster.load(1)
         without, with_them, wakes = [], [], []
         for each in range(rounds):
-            without.append(load(cluster, seconds))
+            without.append(cluster.load(seconds))
             before_kib = settle(cluster)
             watchers = open_watchers(cluster, keys, index)
             after_kib = settle(cluster)
             if each == 0:
                 print(f"memory: {(after_kib - before_kib) / count:.1f} KiB each "
                       f"({before_kib} KiB resident without, {after_kib} with {count})", flush=True)
-            with_them.append(load(cluster, seconds))
+            with_them.append(cluster.load(seconds))
             wakes.append(measure_wakes(cluster, watchers, index))
-            index = int(ask("GET", f"{cluster.url}/v1/kv/watched/?keys")[0]["X-Consul-Index"])
+            index = int(ask("GET", f"{cluster.url(cluster.leader)}/v1/kv/watched/?keys")[0]["X-Consul-Index"])
             watchers.close()
             settle(cluster)
         print("wake: median %.2f ms, p99 %.2f ms (of the rounds' medians, the median)" %
