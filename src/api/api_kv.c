@@ -12,7 +12,7 @@
 #include "statemachine/command.h"
 
 /* Of a rendered entry: names, five numbers; more is legal, but slow. */
-enum { ENTRY_FIXED_SIZE = 192 };
+enum { ENTRY_FIXED_SIZE = 224, NS_PER_MS = 1000000 };
 
 static bool key_check(const struct api_call *call, struct http_response *response)
 {
@@ -103,6 +103,29 @@ static bool value_check(const struct api_call *call, struct http_response *respo
     return false;
 }
 
+/* Of a part of a millisecond a whole one is made: a key may end late, not early. */
+static bool ttl_parse(const struct api_call *call, struct http_response *response, uint64_t *ret_ms)
+{
+    const char *text = request_parameter(call, "ttl");
+    int64_t ttl_ns = 0;
+
+    if (text == NULL) {
+        return true;
+    }
+    if (rk_parse_duration(text, &ttl_ns) == RK_OK && ttl_ns > 0) {
+        const uint64_t ttl_ms = ((uint64_t)ttl_ns + NS_PER_MS - 1) / NS_PER_MS;
+        if (ttl_ms <= SM_KEY_TTL_MS_MAX) {
+            *ret_ms = ttl_ms;
+            return true;
+        }
+    }
+    answer_text_begin(response, 400);
+    rk_buf_append_text(&response->body, "Invalid ttl ");
+    answer_append_quoted(&response->body, text);
+    rk_buf_append_text(&response->body, ", must be between [1ms=87600h0m0s]");
+    return false;
+}
+
 /* acquire or release: the command is another one. False: the response is made. */
 static bool lock_take(const struct api_call *call, struct sm_command *command,
                       struct http_response *response)
@@ -134,18 +157,23 @@ enum api_action kv_put_begin(struct api_call *call, const struct node_view *node
                              struct http_response *response)
 {
     static const char *const exclusive[] = {"cas", "acquire", "release", NULL};
+    static const char *const bound_to[] = {"ttl", "acquire", "release", NULL};
     struct sm_command command = {.type = SM_COMMAND_KV_PUT};
     struct sm_command_put *put = &command.put;
 
     if (!common_check(call, node, response) || !key_check(call, response) ||
-        !conflict_check(call, exclusive, response) ||
+        !conflict_check(call, exclusive, response) || !conflict_check(call, bound_to, response) ||
         !number_parse(call, "flags", response, &put->flags) ||
-        !number_parse(call, "cas", response, &put->cas) || !value_check(call, response)) {
+        !number_parse(call, "cas", response, &put->cas) ||
+        !ttl_parse(call, response, &put->ttl_ms) || !value_check(call, response)) {
         return API_RESPOND;
     }
     put->key = request_key(call);
     put->value = call->request->body;
     put->has_cas = request_has(call, "cas");
+    if (put->ttl_ms > 0) {
+        command.type = SM_COMMAND_KV_PUT_TTL;
+    }
     const size_t bytes_size = (size_t)put->key.size + put->value.size;
     return lock_take(call, &command, response) ? propose(call, &command, bytes_size) : API_RESPOND;
 }
@@ -210,6 +238,17 @@ void kv_write_finish(struct api_call *call, const struct sm_result *result,
     rk_json_bool(&json, result->accepted);
 }
 
+static void ttl_render(struct rk_json *json, uint64_t ttl_ms)
+{
+    struct rk_buf text;
+
+    rk_buf_init(&text, 32);
+    rk_duration_append(ttl_ms, &text);
+    rk_json_name(json, "TTL");
+    rk_json_bytes(json, rk_buf_bytes(&text));
+    rk_buf_done(&text);
+}
+
 void kv_entry_render(struct rk_json *json, const struct sm_kv_entry *entry)
 {
     rk_json_object_begin(json);
@@ -226,6 +265,9 @@ void kv_entry_render(struct rk_json *json, const struct sm_kv_entry *entry)
         session_id_format(&entry->session, session);
         rk_json_name(json, "Session");
         rk_json_text(json, session);
+    }
+    if (entry->ttl_ms > 0) {
+        ttl_render(json, entry->ttl_ms);
     }
     rk_json_name(json, "CreateIndex");
     rk_json_u64(json, entry->create_index);

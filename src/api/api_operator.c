@@ -5,6 +5,7 @@
 #include "api/answer.h"
 #include "api/api_members.h"
 #include "api/request.h"
+#include "base/parse.h"
 
 /* -- JSON of this family: Go's names, ids as texts -- */
 
@@ -45,8 +46,7 @@ static void put_age(struct rk_json *json, const char *name, uint64_t age_ms)
     struct rk_buf text;
 
     rk_buf_init(&text, 32);
-    rk_buf_append_u64(&text, age_ms);
-    rk_buf_append_text(&text, age_ms == 0 ? "s" : "ms");
+    rk_duration_append(age_ms, &text);
     put_buf(json, name, &text);
 }
 

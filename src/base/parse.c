@@ -197,6 +197,41 @@ enum rk_status rk_parse_duration(const char *text, int64_t *ret_ns)
     return RK_OK;
 }
 
+/* The part behind the point, without zeros at its end. */
+static void append_fraction(struct rk_buf *buf, uint64_t ms)
+{
+    if (ms == 0) {
+        return;
+    }
+    rk_buf_append_byte(buf, '.');
+    for (uint64_t unit = 100; ms > 0; unit /= 10) {
+        rk_buf_append_byte(buf, (uint8_t)('0' + ms / unit));
+        ms %= unit;
+    }
+}
+
+void rk_duration_append(uint64_t duration_ms, struct rk_buf *buf)
+{
+    const uint64_t seconds = duration_ms / 1000;
+
+    if (duration_ms > 0 && seconds == 0) {
+        rk_buf_append_u64(buf, duration_ms);
+        rk_buf_append_text(buf, "ms");
+        return;
+    }
+    if (seconds >= 3600) {
+        rk_buf_append_u64(buf, seconds / 3600);
+        rk_buf_append_byte(buf, 'h');
+    }
+    if (seconds >= 60) {
+        rk_buf_append_u64(buf, seconds / 60 % 60);
+        rk_buf_append_byte(buf, 'm');
+    }
+    rk_buf_append_u64(buf, seconds % 60);
+    append_fraction(buf, duration_ms % 1000);
+    rk_buf_append_byte(buf, 's');
+}
+
 enum rk_status rk_parse_size(const char *text, uint64_t *ret_bytes)
 {
     const char *at = text;

@@ -1,4 +1,5 @@
-/* parse.h -- text to numbers and bytes, strictly: no locale, no leading blanks, no overflow.
+/* parse.h -- text to numbers and bytes, strictly: no locale, no leading blanks, no overflow; and
+ * back, where text has a form of its own.
  *
  * On error the result is untouched. Thread: any. No memory is kept.
  */
@@ -23,6 +24,9 @@ RK_MUST_USE enum rk_status rk_parse_hex64(const char *text, uint64_t *ret);
  * ns us µs μs ms s m h; "0" alone is legal. Nanoseconds. Errors: RK_INVALID, RK_TOO_LARGE
  * (does not fit int64_t nanoseconds). */
 RK_MUST_USE enum rk_status rk_parse_duration(const char *text, int64_t *ret_ns);
+
+/* Appends a duration as Go prints it: `0s`, `200ms`, `1.5s`, `1m30s`, `24h0m0s`. */
+void rk_duration_append(uint64_t duration_ms, struct rk_buf *buf);
 
 /* Sizes as in raftkv.conf: "512KiB", "8MiB", "1GiB", "4096". Errors: RK_INVALID, RK_TOO_LARGE. */
 RK_MUST_USE enum rk_status rk_parse_size(const char *text, uint64_t *ret_bytes);

@@ -17,33 +17,34 @@ static bool may_propose(const struct node *node)
            !is_under_way(node) && node->now_ms >= node->expire_retry_ms;
 }
 
-static void propose(struct node *node, const struct sm_command_expire *expire)
+/* False: it was not taken in. */
+static bool propose(struct node *node, const struct sm_command *command)
 {
-    const struct sm_command command = {.type = SM_COMMAND_EXPIRE, .expire = *expire};
     struct rk_buf frame;
 
     rk_buf_init(&frame, RK_FRAME_SIZE_MAX);
     const size_t begin = rk_frame_begin(&frame, RAFT_ENTRY_COMMAND);
-    sm_command_encode(&command, &frame);
+    sm_command_encode(command, &frame);
     rk_frame_end(&frame, begin);
     RK_ASSERT(!frame.overflowed);
     node_flush_proposals(node);
     if (node_propose(node, &frame, (struct origin){.type = ORIGIN_NOBODY}) != RK_OK) {
         rk_buf_done(&frame);
-    } else {
-        const raft_index before = node->view.last.index;
-        node_flush_proposals(node);
-        if (node->view.last.index > before) {
-            node->expire_index = node->view.last.index;
-            node->expire_term = node->view.hard_state.term;
-        }
+        return false;
     }
-    node->expire_retry_ms = node->now_ms + NODE_EXPIRE_RETRY_MS;
+    const raft_index before = node->view.last.index;
+    node_flush_proposals(node);
+    if (node->view.last.index == before) {
+        return false;
+    }
+    node->expire_index = node->view.last.index;
+    node->expire_term = node->view.hard_state.term;
+    return true;
 }
 
 void node_expire_turn(struct node *node)
 {
-    struct sm_command_expire expire;
+    struct sm_command expire;
     struct rk_buf items;
     const struct sm_place now = {
         .term = node->view.hard_state.term,
@@ -55,7 +56,10 @@ void node_expire_turn(struct node *node)
     }
     rk_buf_init(&items, RK_COMMAND_SIZE_MAX / 2);
     if (sm_find_expired(node->sm, &now, &items, &expire)) {
-        propose(node, &expire);
+        /* What ends one by one is gathered; of very many, slice follows slice. */
+        const bool is_late = now.time_ms - sm_next_deadline_ms(node->sm) >= NODE_EXPIRE_RETRY_MS;
+        const bool is_taken = propose(node, &expire);
+        node->expire_retry_ms = node->now_ms + (is_taken && is_late ? 0 : NODE_EXPIRE_RETRY_MS);
     }
     rk_buf_done(&items);
 }

@@ -5,9 +5,9 @@
  *    1 u8  version (1)      8 u32 value_size         8 u64 cas           8 prefix
  *    2 u16 options         12 u64 flags             16 key
  *          bit 0: has_cas  20 u64 cas
- *                          28 key, value
+ *                          28 [u64 ttl_ms], key, value
  *
- * cas is 0 without has_cas; delete prefix has no options, nor have those below.
+ * ttl_ms is there in a put with a time to live, a type of its own. cas is 0 without has_cas; delete prefix has no options, nor have those below.
  *
  *   operation on a key           session: create, destroy, renew    expire
  *    4 u8  verb                   4 id, 16 bytes                     4 u32 count
@@ -20,6 +20,7 @@
  *   16 u64 flags
  *   24 [u64 index], [id, 16 bytes], key, value
  *
+ *   expire keys: as expire, with count times: u32 key_size, u64 ttl_index, key
  *   transaction: 4 u32 count, 8 the operations, each as from 4 on above
  *   once: 4 u32 token_size, 8 fingerprint, 24 u64 window_ms, 32 token, the other command
  *   feature level: 4 u32 level
@@ -48,9 +49,12 @@ enum {
     EXPIRE_FIXED_SIZE = 16,
     FEATURE_LEVEL_SIZE = 8,
     EXPIRE_ITEM_SIZE = SESSION_ID_SIZE + 8,
+    EXPIRE_KEY_FIXED_SIZE = 12,
+    TTL_SIZE = 8,
 };
 
-_Static_assert(PUT_FIXED_SIZE + RK_KEY_SIZE_MAX + RK_VALUE_SIZE_MAX <= RK_COMMAND_SIZE_MAX,
+_Static_assert(PUT_FIXED_SIZE + TTL_SIZE + RK_KEY_SIZE_MAX + RK_VALUE_SIZE_MAX <=
+                   RK_COMMAND_SIZE_MAX,
                "the largest put is a legal command");
 
 static void put_start(uint8_t *bytes, enum sm_command_type type, bool has_cas, uint32_t size)
@@ -65,12 +69,16 @@ static void put_encode(const struct sm_command_put *put, struct rk_buf *buf)
 {
     RK_ASSERT(put->key.size > 0 && put->key.size <= RK_KEY_SIZE_MAX);
     RK_ASSERT(put->value.size <= RK_VALUE_SIZE_MAX);
-    uint8_t fixed[PUT_FIXED_SIZE];
-    put_start(fixed, SM_COMMAND_KV_PUT, put->has_cas, put->key.size);
+    RK_ASSERT(put->ttl_ms <= SM_KEY_TTL_MS_MAX);
+    const bool has_ttl = put->ttl_ms > 0;
+    uint8_t fixed[PUT_FIXED_SIZE + TTL_SIZE];
+    put_start(fixed, has_ttl ? SM_COMMAND_KV_PUT_TTL : SM_COMMAND_KV_PUT, put->has_cas,
+              put->key.size);
     rk_le_put_u32(&fixed[8], put->value.size);
     rk_le_put_u64(&fixed[12], put->flags);
     rk_le_put_u64(&fixed[20], put->has_cas ? put->cas : 0);
-    rk_buf_append(buf, fixed, sizeof(fixed));
+    rk_le_put_u64(&fixed[PUT_FIXED_SIZE], put->ttl_ms);
+    rk_buf_append(buf, fixed, PUT_FIXED_SIZE + (has_ttl ? TTL_SIZE : 0));
     rk_buf_append(buf, put->key.data, put->key.size);
     rk_buf_append(buf, put->value.data, put->value.size);
 }
@@ -162,8 +170,6 @@ static void expire_encode(const struct sm_command_expire *expire, struct rk_buf 
 {
     uint8_t bytes[EXPIRE_FIXED_SIZE - HEAD_SIZE];
 
-    RK_ASSERT(expire->count <= SM_EXPIRE_ITEMS_MAX);
-    RK_ASSERT(expire->items.size == expire->count * EXPIRE_ITEM_SIZE);
     rk_le_put_u32(bytes, expire->count);
     rk_le_put_u64(bytes + 4, expire->term);
     rk_buf_append(buf, bytes, sizeof(bytes));
@@ -190,10 +196,23 @@ struct sm_expire_item sm_expire_item_at(const struct sm_command_expire *expire, 
     return item;
 }
 
+void sm_expire_key_append(const struct sm_expire_key *item, struct rk_buf *buf)
+{
+    uint8_t fixed[EXPIRE_KEY_FIXED_SIZE];
+
+    RK_ASSERT(item->key.size > 0 && item->key.size <= RK_KEY_SIZE_MAX);
+    rk_le_put_u32(fixed, item->key.size);
+    rk_le_put_u64(fixed + 4, item->ttl_index);
+    rk_buf_append(buf, fixed, sizeof(fixed));
+    rk_buf_append(buf, item->key.data, item->key.size);
+}
+
 void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
 {
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
+    case SM_COMMAND_KV_PUT_TTL:
+        RK_ASSERT((command->put.ttl_ms > 0) == (command->type == SM_COMMAND_KV_PUT_TTL));
         put_encode(&command->put, buf);
         return;
     case SM_COMMAND_KV_DELETE:
@@ -216,6 +235,13 @@ void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
         }
         return;
     case SM_COMMAND_EXPIRE:
+        RK_ASSERT(command->expire.count <= SM_EXPIRE_ITEMS_MAX);
+        RK_ASSERT(command->expire.items.size == command->expire.count * EXPIRE_ITEM_SIZE);
+        head_encode(command->type, buf);
+        expire_encode(&command->expire, buf);
+        return;
+    case SM_COMMAND_EXPIRE_KEYS:
+        RK_ASSERT(command->expire.count <= SM_EXPIRE_KEYS_MAX);
         head_encode(command->type, buf);
         expire_encode(&command->expire, buf);
         return;
@@ -245,7 +271,13 @@ static struct rk_bytes part(struct rk_bytes bytes, uint32_t offset, uint32_t siz
 
 static enum rk_status put_decode(struct rk_bytes bytes, uint16_t options, struct sm_command *ret)
 {
-    if (bytes.size < PUT_FIXED_SIZE) {
+    const bool has_ttl = bytes.data[0] == SM_COMMAND_KV_PUT_TTL;
+    const uint32_t key_at = PUT_FIXED_SIZE + (has_ttl ? TTL_SIZE : 0);
+    if (bytes.size < key_at) {
+        return RK_CORRUPT;
+    }
+    const uint64_t ttl_ms = has_ttl ? rk_le_u64(&bytes.data[PUT_FIXED_SIZE]) : 0;
+    if ((has_ttl && ttl_ms == 0) || ttl_ms > SM_KEY_TTL_MS_MAX) {
         return RK_CORRUPT;
     }
     const uint32_t key_size = rk_le_u32(&bytes.data[4]);
@@ -255,16 +287,17 @@ static enum rk_status put_decode(struct rk_bytes bytes, uint16_t options, struct
     if (key_size == 0 || key_size > RK_KEY_SIZE_MAX || value_size > RK_VALUE_SIZE_MAX) {
         return RK_CORRUPT;
     }
-    if (bytes.size != PUT_FIXED_SIZE + key_size + value_size || (!has_cas && cas != 0)) {
+    if (bytes.size != key_at + key_size + value_size || (!has_cas && cas != 0)) {
         return RK_CORRUPT;
     }
-    *ret = (struct sm_command){.type = SM_COMMAND_KV_PUT};
+    *ret = (struct sm_command){.type = (enum sm_command_type)bytes.data[0]};
     ret->put = (struct sm_command_put){
-        .key = part(bytes, PUT_FIXED_SIZE, key_size),
-        .value = part(bytes, PUT_FIXED_SIZE + key_size, value_size),
+        .key = part(bytes, key_at, key_size),
+        .value = part(bytes, key_at + key_size, value_size),
         .flags = rk_le_u64(&bytes.data[12]),
         .has_cas = has_cas,
         .cas = cas,
+        .ttl_ms = ttl_ms,
     };
     return RK_OK;
 }
@@ -437,10 +470,62 @@ static enum rk_status feature_level_decode(struct rk_bytes bytes, struct sm_comm
     return RK_OK;
 }
 
+/* Takes one key off the front of `rest`. */
+static enum rk_status expire_key_decode(struct rk_bytes *rest, struct sm_expire_key *ret)
+{
+    if (rest->size < EXPIRE_KEY_FIXED_SIZE) {
+        return RK_CORRUPT;
+    }
+    const uint32_t key_size = rk_le_u32(rest->data);
+    if (key_size == 0 || key_size > RK_KEY_SIZE_MAX ||
+        rest->size - EXPIRE_KEY_FIXED_SIZE < key_size) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_expire_key){.key = part(*rest, EXPIRE_KEY_FIXED_SIZE, key_size),
+                                  .ttl_index = rk_le_u64(rest->data + 4)};
+    *rest = part(*rest, EXPIRE_KEY_FIXED_SIZE + key_size,
+                 rest->size - EXPIRE_KEY_FIXED_SIZE - key_size);
+    return RK_OK;
+}
+
+bool sm_expire_key_next(struct rk_bytes *rest, struct sm_expire_key *ret)
+{
+    if (rest->size == 0) {
+        return false;
+    }
+    const enum rk_status status = expire_key_decode(rest, ret);
+    RK_ASSERT(status == RK_OK); /* looked at when the command was decoded */
+    return true;
+}
+
+static enum rk_status expire_keys_decode(struct rk_bytes bytes, struct sm_command *ret)
+{
+    struct sm_command_expire expire = {.count = 0};
+    struct sm_expire_key item;
+
+    if (bytes.size < EXPIRE_FIXED_SIZE || rk_le_u32(&bytes.data[4]) > SM_EXPIRE_KEYS_MAX) {
+        return RK_CORRUPT;
+    }
+    expire.term = rk_le_u64(&bytes.data[8]);
+    expire.items = part(bytes, EXPIRE_FIXED_SIZE, bytes.size - EXPIRE_FIXED_SIZE);
+    struct rk_bytes rest = expire.items;
+    for (; expire.count < rk_le_u32(&bytes.data[4]); expire.count++) {
+        if (expire_key_decode(&rest, &item) != RK_OK) {
+            return RK_CORRUPT;
+        }
+    }
+    if (rest.size > 0) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_command){.type = SM_COMMAND_EXPIRE_KEYS, .expire = expire};
+    return RK_OK;
+}
+
 static bool may_be_inside(struct rk_bytes bytes)
 {
     return bytes.size > 0 && bytes.data[0] != SM_COMMAND_ONCE &&
-           bytes.data[0] != SM_COMMAND_EXPIRE && bytes.data[0] != SM_COMMAND_FEATURE_LEVEL;
+           bytes.data[0] != SM_COMMAND_EXPIRE && bytes.data[0] != SM_COMMAND_EXPIRE_KEYS &&
+           bytes.data[0] != SM_COMMAND_FEATURE_LEVEL;
 }
 
 static enum rk_status once_decode(struct rk_bytes bytes, struct sm_command *ret)
@@ -482,6 +567,8 @@ static enum rk_status plain_decode(struct rk_bytes bytes, struct sm_command *ret
         return session_decode(bytes, ret);
     case SM_COMMAND_EXPIRE:
         return expire_decode(bytes, ret);
+    case SM_COMMAND_EXPIRE_KEYS:
+        return expire_keys_decode(bytes, ret);
     case SM_COMMAND_TXN:
         return txn_decode(bytes, ret);
     case SM_COMMAND_ONCE:
@@ -504,6 +591,7 @@ enum rk_status sm_command_decode(struct rk_bytes bytes, struct sm_command *ret)
     }
     switch (bytes.data[0]) {
     case SM_COMMAND_KV_PUT:
+    case SM_COMMAND_KV_PUT_TTL:
         return put_decode(bytes, options, ret);
     case SM_COMMAND_KV_DELETE:
         return delete_decode(bytes, options, ret);

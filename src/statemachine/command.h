@@ -29,6 +29,8 @@ enum sm_command_type {
     SM_COMMAND_EXPIRE = 8,
     SM_COMMAND_TXN = 9,
     SM_COMMAND_ONCE = 10,
+    SM_COMMAND_KV_PUT_TTL = 11, /* a put of a key that ends by itself */
+    SM_COMMAND_EXPIRE_KEYS = 12,
     SM_COMMAND_FEATURE_LEVEL = 16, /* from here on, and a new type: a line in feature.c */
 };
 
@@ -37,8 +39,10 @@ struct sm_command_put {
     struct rk_bytes value; /* 0 .. RK_VALUE_SIZE_MAX bytes */
     uint64_t flags;
     bool has_cas;
-    uint64_t cas; /* 0: only if absent; else only if modify_index equals it */
+    uint64_t cas;    /* 0: only if absent; else only if modify_index equals it */
+    uint64_t ttl_ms; /* of a KV_PUT_TTL 1 .. SM_KEY_TTL_MS_MAX; of a KV_PUT 0: the key stays */
 };
+#define SM_KEY_TTL_MS_MAX UINT64_C(315360000000) /* ten years */
 
 struct sm_command_delete {
     struct rk_bytes key;
@@ -87,7 +91,7 @@ void sm_kv_op_append(const struct sm_kv_op *op, struct rk_buf *buf);
 /* Takes one off the front; false: there are no more. */
 bool sm_kv_op_next(struct rk_bytes *rest, struct sm_kv_op *ret);
 
-/* Another command, but not expire or once, that is applied once however often it comes. */
+/* Another command, but none of expiry and not once, that is applied once however often it comes. */
 enum { SM_TOKEN_SIZE_MAX = 128 };
 #define SM_ONCE_WINDOW_MS_MAX UINT64_C(86400000)
 struct sm_command_once {
@@ -103,20 +107,32 @@ struct sm_command_session {
 };
 
 /* What the leader found to have ended (pitfalls 123, 124, 131): it counts only in an entry of the
- * leader's own term, and a session only if nobody has renewed it since. */
+ * leader's own term, and a session only if nobody has renewed it since, a key only if nobody has set
+ * it since. */
 struct sm_expire_item {
     struct session_id id;
     raft_index renew_index;
 };
-enum { SM_EXPIRE_ITEMS_MAX = 256 };
+enum {
+    SM_EXPIRE_ITEMS_MAX = 256,
+    SM_EXPIRE_KEYS_MAX = 512,               /* a turn ends no more ... */
+    SM_EXPIRE_KEYS_BYTES_TARGET = 64 * 1024 /* ... and their names stop here */
+};
+struct sm_expire_key {
+    struct rk_bytes key;
+    raft_index ttl_index; /* of the write that gave it its time to live */
+};
 
 struct sm_command_expire {
     raft_term term;
     uint32_t count; /* 0 .. SM_EXPIRE_ITEMS_MAX; lock-delays that are over go by themselves */
-    struct rk_bytes items; /* encoded, one behind the other */
+    struct rk_bytes items; /* encoded, one behind the other; of EXPIRE_KEYS keys */
 };
 void sm_expire_item_append(const struct sm_expire_item *item, struct rk_buf *buf);
 struct sm_expire_item sm_expire_item_at(const struct sm_command_expire *expire, uint32_t i);
+void sm_expire_key_append(const struct sm_expire_key *item, struct rk_buf *buf);
+/* Takes one off the front; false: there are no more. */
+bool sm_expire_key_next(struct rk_bytes *rest, struct sm_expire_key *ret);
 
 /* The cluster's level is at least this from here on (feature.h). */
 struct sm_command_feature_level {

@@ -18,6 +18,8 @@ static const struct encoding {
     {SM_COMMAND_EXPIRE, 1, 1},
     {SM_COMMAND_TXN, 1, 1},
     {SM_COMMAND_ONCE, 1, 1},
+    {SM_COMMAND_KV_PUT_TTL, 1, 2},
+    {SM_COMMAND_EXPIRE_KEYS, 1, 2},
     {SM_COMMAND_FEATURE_LEVEL, 1, 2},
 };
 

@@ -100,6 +100,14 @@ static bool token_is_legal(const struct omap_entry *entry)
     return is_result;
 }
 
+/* Of a key that is there, which the reader's end looks at. */
+static bool ttl_is_legal(const struct omap_entry *entry)
+{
+    return entry->key.size > 0 && entry->value.size == 0 && entry->flags > 0 &&
+           entry->create_index == entry->modify_index && entry->lock_index > 0 &&
+           entry->lock_index <= SM_KEY_TTL_MS_MAX;
+}
+
 static void feature_level_append(struct rk_buf *buf, const struct sm_root *root)
 {
     uint8_t level[4];
@@ -149,6 +157,10 @@ static const struct table tables[] = {
      .root_offset = offsetof(struct sm_root, tokens),
      .map_offset = offsetof(struct sm, tokens),
      .is_legal = token_is_legal},
+    {.type = SM_IMAGE_TTLS,
+     .root_offset = offsetof(struct sm_root, ttls),
+     .map_offset = offsetof(struct sm, ttls),
+     .is_legal = ttl_is_legal},
     {.type = SM_IMAGE_FEATURE_LEVEL, .append = feature_level_append, .read = feature_level_read},
 };
 enum { TABLES_COUNT = sizeof(tables) / sizeof(tables[0]) };
@@ -437,15 +449,33 @@ static bool locks_are_legal(const struct sm *sm)
     return true;
 }
 
+/* What ends by itself is there. */
+static bool ttls_are_legal(const struct sm *sm)
+{
+    const struct omap_cut start = {.side = OMAP_BEFORE};
+    struct omap_entry entry;
+
+    for (struct omap_place at = omap_first_after(sm->ttls.root, start); at.item != NULL;
+         at = omap_next(sm->ttls.root, at)) {
+        omap_item_read(at.item, &entry);
+        if (omap_find(sm->kv.root, entry.key) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum rk_status sm_image_finish(struct sm_image_reader *reader, struct sm **ret)
 {
     if (reader->has_failed || reader->type == 0 ||
-        !sm_tombstones_are_legal(&reader->sm->tombstones) || !locks_are_legal(reader->sm)) {
+        !sm_tombstones_are_legal(&reader->sm->tombstones) || !locks_are_legal(reader->sm) ||
+        !ttls_are_legal(reader->sm)) {
         return RK_CORRUPT;
     }
     sm_lock_rebuild(reader->sm);
     sm_session_rebuild(reader->sm);
     sm_once_rebuild(reader->sm);
+    sm_ttl_rebuild(reader->sm);
     const struct sm_root root = sm_publish(reader->sm);
     if (sm_digest(&root) != reader->digest) {
         return RK_CORRUPT;

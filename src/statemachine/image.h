@@ -36,6 +36,7 @@ enum sm_image_type {
     SM_IMAGE_DELAYS = 6,
     SM_IMAGE_SESSIONS = 7,
     SM_IMAGE_TOKENS = 8,
+    SM_IMAGE_TTLS = 9,
     SM_IMAGE_FEATURE_LEVEL = 11,
 };
 

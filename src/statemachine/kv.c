@@ -21,6 +21,18 @@ static void lock_read(const struct sm_root *root, struct sm_kv_entry *entry)
     }
 }
 
+/* Where no key ends by itself, none is looked for among those that do. */
+static void ttl_read(const struct sm_root *root, struct sm_kv_entry *entry)
+{
+    struct omap_entry ttl;
+    const struct omap_item *item = root->ttls != NULL ? omap_find(root->ttls, entry->key) : NULL;
+
+    if (item != NULL) {
+        omap_item_read(item, &ttl);
+        entry->ttl_ms = ttl.lock_index;
+    }
+}
+
 static void kv_entry_read(const struct sm_root *root, const struct omap_item *item,
                           struct sm_kv_entry *ret)
 {
@@ -35,6 +47,7 @@ static void kv_entry_read(const struct sm_root *root, const struct omap_item *it
         .lock_index = entry.lock_index,
     };
     lock_read(root, ret);
+    ttl_read(root, ret);
 }
 
 bool sm_kv_get(const struct sm_root *root, struct rk_bytes key, struct sm_kv_entry *ret)
@@ -196,6 +209,10 @@ uint64_t sm_digest(const struct sm_root *root)
     digest = digest_step(digest, omap_total(root->delays).digest);
     digest = digest_step(digest, omap_total(root->sessions).digest);
     digest = digest_step(digest, omap_total(root->tokens).digest);
+    if (root->ttls !=
+        NULL) { /* without it the digest is the one of images that know no such table */
+        digest = digest_step(digest, omap_total(root->ttls).digest);
+    }
     digest = digest_step(digest, root->kv_index);
     digest = digest_step(digest, root->session_index);
     digest = digest_step(digest, root->time_ms);

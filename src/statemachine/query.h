@@ -28,10 +28,11 @@ struct sm_history_view {
 /* One immutable version of everything the state machine holds. */
 struct sm_root {
     const struct omap_node *kv;
-    const struct omap_node *locks; /* these four: see sm_internal.h */
+    const struct omap_node *locks; /* these five: see sm_internal.h */
     const struct omap_node *delays;
     const struct omap_node *sessions;
     const struct omap_node *tokens;
+    const struct omap_node *ttls;
     const struct omap_node *tombstones;     /* the younger ones; see kv.c */
     const struct omap_node *tombstones_old; /* given up together, next */
     uint64_t version; /* of this root; rises with every publication that changed something */
@@ -53,6 +54,7 @@ struct sm_kv_entry {
     uint64_t lock_index;
     bool is_locked;
     struct session_id session; /* that holds the lock */
+    uint64_t ttl_ms;           /* that its last write gave it; 0: it stays */
 };
 
 /* False: no such key; *ret is then untouched. */

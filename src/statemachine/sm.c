@@ -10,12 +10,12 @@
 #include "statemachine/sm_internal.h"
 #include "statemachine/txn.h"
 
-enum { SM_MAPS_COUNT = 7 };
+enum { SM_MAPS_COUNT = 8 };
 
 static struct omap *sm_map(struct sm *sm, uint32_t i)
 {
-    struct omap *const maps[SM_MAPS_COUNT] = {&sm->kv,     &sm->locks, &sm->delays,   &sm->sessions,
-                                              &sm->tokens, &sm->held,  &sm->deadlines};
+    struct omap *const maps[SM_MAPS_COUNT] = {&sm->kv,     &sm->locks, &sm->delays, &sm->sessions,
+                                              &sm->tokens, &sm->ttls,  &sm->held,   &sm->deadlines};
     return maps[i];
 }
 
@@ -71,7 +71,8 @@ void sm_apply_command(struct sm *sm, const struct sm_place *place, const struct 
 {
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
-        sm_kv_apply_put(sm, place->index, &command->put, ret);
+    case SM_COMMAND_KV_PUT_TTL:
+        sm_kv_apply_put(sm, place, &command->put, ret);
         break;
     case SM_COMMAND_KV_DELETE:
         sm_kv_apply_delete(sm, place->index, &command->delete, ret);
@@ -93,6 +94,9 @@ void sm_apply_command(struct sm *sm, const struct sm_place *place, const struct 
         break;
     case SM_COMMAND_EXPIRE:
         sm_session_apply_expire(sm, place, &command->expire);
+        break;
+    case SM_COMMAND_EXPIRE_KEYS:
+        sm_ttl_apply_expire(sm, place, &command->expire);
         break;
     case SM_COMMAND_TXN:
         sm_txn_apply(sm, place, &command->txn, ret);
@@ -152,6 +156,7 @@ struct sm_root sm_view(const struct sm *sm)
         .delays = sm->delays.root,
         .sessions = sm->sessions.root,
         .tokens = sm->tokens.root,
+        .ttls = sm->ttls.root,
         .tombstones = sm->tombstones.young.root,
         .tombstones_old = sm->tombstones.old.root,
         .version = sm->heap.version - 1,

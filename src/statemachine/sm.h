@@ -56,11 +56,11 @@ void sm_skip(struct sm *sm, const struct sm_place *place);
  * request. What nobody would miss may wait for a second. UINT64_MAX: nothing does. */
 uint64_t sm_next_deadline_ms(const struct sm *sm);
 
-/* What the leader of term and time `now` has to propose because it is over: as many
- * sessions as one entry may end. Its items are in `items`, which is empty before. False: nothing is,
- * and both are untouched. */
+/* What the leader of term and time `now` has to propose because it is over: as many sessions, or
+ * as many keys, as one entry may end; what was over first comes first. Its items are in `items`, which
+ * is empty before. False: nothing is, and both are untouched. */
 bool sm_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
-                     struct sm_command_expire *ret);
+                     struct sm_command *ret);
 
 /* Freezes the present state. Cheap; without a change since the last call, last_applied included,
  * the version stays. The first version is 1. */

@@ -3,7 +3,15 @@
 #include "base/assert.h"
 #include "statemachine/sm_internal.h"
 
-enum { HEAD_SIZE = 1 + 8 };
+enum {
+    HEAD_SIZE = 1 + 8,
+    SWEEP_LATE_MS = 1000, /* so that one entry forgets many of what nobody misses */
+};
+
+uint64_t sm_time_add(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms > UINT64_MAX - b_ms ? UINT64_MAX : a_ms + b_ms;
+}
 
 struct deadline_key {
     uint8_t bytes[HEAD_SIZE + RK_KEY_SIZE_MAX];
@@ -86,4 +94,50 @@ bool sm_deadline_next(const struct sm *sm, const struct sm_deadline *before,
     const struct omap_cut cut = {.key = make(&key, before), .side = OMAP_AFTER};
 
     return first_after(sm, cut, before->kind, ret);
+}
+
+/* --- what the leader proposes --- */
+
+static uint64_t first_ms(const struct sm *sm, enum sm_deadline_kind kind)
+{
+    struct sm_deadline first;
+
+    return sm_deadline_first(sm, kind, &first) ? first.time_ms : UINT64_MAX;
+}
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Of a session, or of what goes with the end of sessions. */
+static uint64_t next_but_keys_ms(const struct sm *sm)
+{
+    const uint64_t sweep_ms =
+        lesser(first_ms(sm, SM_DEADLINE_DELAY), first_ms(sm, SM_DEADLINE_TOKEN));
+
+    return lesser(first_ms(sm, SM_DEADLINE_SESSION), sm_time_add(sweep_ms, SWEEP_LATE_MS));
+}
+
+uint64_t sm_next_deadline_ms(const struct sm *sm)
+{
+    return lesser(next_but_keys_ms(sm), first_ms(sm, SM_DEADLINE_KEY));
+}
+
+bool sm_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
+                     struct sm_command *ret)
+{
+    const uint64_t keys_ms = first_ms(sm, SM_DEADLINE_KEY);
+
+    if (sm_next_deadline_ms(sm) > now->time_ms) {
+        return false;
+    }
+    if (keys_ms < next_but_keys_ms(sm)) {
+        *ret = (struct sm_command){.type = SM_COMMAND_EXPIRE_KEYS};
+        sm_ttl_find_expired(sm, now, items, &ret->expire);
+    } else {
+        *ret = (struct sm_command){.type = SM_COMMAND_EXPIRE};
+        sm_session_find_expired(sm, now, items, &ret->expire);
+    }
+    return true;
 }

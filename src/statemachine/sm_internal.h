@@ -14,7 +14,9 @@
  * numbers): locks, a key: the session's id; create_index: of the taking. delays, a key: nothing;
  * flags: cluster time at which it may be taken again. sessions, an id: the record; create_index,
  * modify_index: of the creation; lock_index: of the last renewal; flags: cluster time at which it
- * ends, 0: never. tokens, a token: fingerprint and result; flags: until when. */
+ * ends, 0: never. tokens, a token: fingerprint and result; flags: until when. ttls, a key that ends
+ * by itself: nothing; create_index, modify_index: of the write that set or renewed its time to live;
+ * flags: cluster time at which it ends; lock_index: that time to live in ms. */
 struct sm {
     struct omap_heap heap;
     struct omap kv;
@@ -22,6 +24,7 @@ struct sm {
     struct omap delays;
     struct omap sessions;
     struct omap tokens;
+    struct omap ttls;
     struct sm_tombstones tombstones;
     raft_index last_applied;
     raft_index kv_index;
@@ -33,15 +36,20 @@ struct sm {
     uint64_t answer_cost_max; /* of a transaction; see txn.h */
     enum sm_cause cause;      /* of what the entry under way changes */
 
-    /* Follow from the maps above, and are in no root and no image. `held` may name a key too many
-     * (a deleted prefix leaves it behind), which `locks` then denies. */
+    /* Follow from the maps above, and are in no root and no image. `held` and `deadlines` may name a
+     * key too many (a deleted prefix leaves it behind), which `locks` and `ttls` then deny. */
     struct omap held;      /* a session's id, then a key that it holds */
     uint64_t tokens_bytes; /* of the values in `tokens` */
     struct omap deadlines; /* a kind, cluster time as a big-endian u64, then what ends then */
+    struct sm_ttl_hand {   /* up to where the deadlines of keys were looked through */
+        uint64_t time_ms;
+        uint32_t size;
+        uint8_t key[RK_KEY_SIZE_MAX];
+    } ttl_hand;
 };
 
 /* sm_kv.c: keys. */
-void sm_kv_apply_put(struct sm *sm, raft_index index, const struct sm_command_put *put,
+void sm_kv_apply_put(struct sm *sm, const struct sm_place *place, const struct sm_command_put *put,
                      struct sm_result *ret);
 void sm_kv_apply_delete(struct sm *sm, raft_index index, const struct sm_command_delete *command,
                         struct sm_result *ret);
@@ -52,8 +60,23 @@ bool sm_kv_find(const struct sm *sm, struct rk_bytes key, struct omap_entry *ret
 /* Stores the entry: `changed` holds key, value, flags and lock_index, `old` what was there. */
 void sm_kv_store(struct sm *sm, raft_index index, const struct omap_entry *changed,
                  const struct omap_entry *old);
-/* Deletes a key that is there, and its lock; leaves a tombstone. */
+/* Deletes a key that is there, its lock and its time to live; leaves a tombstone. */
 void sm_kv_remove(struct sm *sm, raft_index index, struct rk_bytes key);
+
+/* sm_ttl.c: keys that end by themselves. */
+/* The key's time to live, 0: it has none. */
+uint64_t sm_ttl_of(const struct sm *sm, struct rk_bytes key);
+/* From now on the key lives for `ttl_ms`; 0: until it is deleted. */
+void sm_ttl_set(struct sm *sm, const struct sm_place *place, struct rk_bytes key, uint64_t ttl_ms);
+/* After all keys with the prefix were deleted. */
+void sm_ttl_drop_prefix(struct sm *sm, struct rk_bytes prefix);
+/* Deletes what was listed, unless another term's leader listed it or it was set since. */
+void sm_ttl_apply_expire(struct sm *sm, const struct sm_place *place,
+                         const struct sm_command_expire *expire);
+/* Lists what is over; see sm_find_expired(). */
+void sm_ttl_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
+                         struct sm_command_expire *ret);
+void sm_ttl_rebuild(struct sm *sm);
 
 /* sm_tell.c: what becomes an event. */
 enum sm_cause sm_tell_cause(const struct sm_command *command);
@@ -69,9 +92,9 @@ void sm_tell_removing_prefix(struct sm *sm, raft_index index, struct rk_bytes pr
 enum sm_reason sm_lock_check(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
                              const struct session_id *holder, uint32_t taken);
 /* What was checked is done. */
-void sm_lock_take(struct sm *sm, raft_index index, const struct sm_kv_op *op,
+void sm_lock_take(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
                   struct sm_result *ret);
-void sm_lock_give_back(struct sm *sm, raft_index index, const struct sm_kv_op *op,
+void sm_lock_give_back(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
                        struct sm_result *ret);
 void sm_lock_apply(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
                    struct sm_result *ret);
@@ -113,13 +136,19 @@ void sm_session_apply_renew(struct sm *sm, const struct sm_place *place,
 void sm_session_apply_expire(struct sm *sm, const struct sm_place *place,
                              const struct sm_command_expire *expire);
 bool sm_session_exists(const struct sm *sm, const struct session_id *id);
+/* Lists what is over; see sm_find_expired(). */
+void sm_session_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
+                             struct sm_command_expire *ret);
 void sm_session_rebuild(struct sm *sm);
 
 /* sm_deadline.c: what ends when. */
+/* A time that is never reached is the sum of times that are too great. */
+uint64_t sm_time_add(uint64_t a_ms, uint64_t b_ms);
 enum sm_deadline_kind {
     SM_DEADLINE_SESSION = 1,
     SM_DEADLINE_DELAY = 2,
     SM_DEADLINE_TOKEN = 3,
+    SM_DEADLINE_KEY = 4,
 };
 struct sm_deadline {
     uint64_t time_ms;

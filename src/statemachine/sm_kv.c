@@ -39,6 +39,7 @@ void sm_kv_remove(struct sm *sm, raft_index index, struct rk_bytes key)
     RK_ASSERT(was_there);
     sm_tell_removed(sm, index, key);
     sm_lock_drop(sm, key);
+    sm_ttl_set(sm, NULL, key, 0);
     sm_tombstones_add_key(&sm->tombstones, key, index);
     sm->kv_index = index;
 }
@@ -57,7 +58,7 @@ static bool put_changes(const struct sm_command_put *put, const struct omap_entr
     return put->value.size > 0 && memcmp(old->value.data, put->value.data, put->value.size) != 0;
 }
 
-void sm_kv_apply_put(struct sm *sm, raft_index index, const struct sm_command_put *put,
+void sm_kv_apply_put(struct sm *sm, const struct sm_place *place, const struct sm_command_put *put,
                      struct sm_result *ret)
 {
     struct omap_entry old;
@@ -68,15 +69,16 @@ void sm_kv_apply_put(struct sm *sm, raft_index index, const struct sm_command_pu
         ret->reason = SM_STALE_INDEX;
         return;
     }
-    if (put_changes(put, &old)) {
-        sm_kv_store(sm, index,
+    if (put_changes(put, &old) || sm_ttl_of(sm, put->key) != put->ttl_ms) {
+        sm_kv_store(sm, place->index,
                     &(struct omap_entry){.key = put->key,
                                          .value = put->value,
                                          .flags = put->flags,
                                          .lock_index = old.lock_index},
                     &old);
-        ret->modify_index = index;
+        ret->modify_index = place->index;
     }
+    sm_ttl_set(sm, place, put->key, put->ttl_ms);
 }
 
 void sm_kv_apply_delete(struct sm *sm, raft_index index, const struct sm_command_delete *command,
@@ -101,6 +103,7 @@ void sm_kv_apply_delete_prefix(struct sm *sm, raft_index index,
     sm_tell_removing_prefix(sm, index, command->prefix);
     if (omap_delete_prefix(&sm->kv, command->prefix) > 0) {
         (void)omap_delete_prefix(&sm->locks, command->prefix);
+        sm_ttl_drop_prefix(sm, command->prefix);
         sm_tombstones_add_prefix(&sm->tombstones, command->prefix, index);
         sm->kv_index = index;
     }

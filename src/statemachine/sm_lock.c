@@ -208,15 +208,17 @@ static bool op_changes(const struct sm_kv_op *op, const struct omap_entry *old)
            (op->value.size > 0 && memcmp(old->value.data, op->value.data, op->value.size) != 0);
 }
 
-void sm_lock_take(struct sm *sm, raft_index index, const struct sm_kv_op *op, struct sm_result *ret)
+void sm_lock_take(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
+                  struct sm_result *ret)
 {
+    const raft_index index = place->index;
     struct session_id holder;
     struct omap_entry old;
     const bool is_held = lock_holder(sm, op->key, &holder, &ret->fence);
 
     (void)sm_kv_find(sm, op->key, &old);
     ret->modify_index = old.modify_index;
-    if (is_held && !op_changes(op, &old)) {
+    if (is_held && !op_changes(op, &old) && sm_ttl_of(sm, op->key) == 0) {
         return;
     }
     if (!is_held) {
@@ -230,10 +232,11 @@ void sm_lock_take(struct sm *sm, raft_index index, const struct sm_kv_op *op, st
                                      .flags = op->flags,
                                      .lock_index = old.lock_index + (is_held ? 0 : 1)},
                 &old);
+    sm_ttl_set(sm, place, op->key, 0);
     ret->modify_index = index;
 }
 
-void sm_lock_give_back(struct sm *sm, raft_index index, const struct sm_kv_op *op,
+void sm_lock_give_back(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op,
                        struct sm_result *ret)
 {
     struct omap_entry old;
@@ -242,11 +245,12 @@ void sm_lock_give_back(struct sm *sm, raft_index index, const struct sm_kv_op *o
     RK_ASSERT(exists); /* what is locked is there */
     sm_lock_drop(sm, op->key);
     sm_kv_store(
-        sm, index,
+        sm, place->index,
         &(struct omap_entry){
             .key = op->key, .value = op->value, .flags = op->flags, .lock_index = old.lock_index},
         &old);
-    ret->modify_index = index;
+    sm_ttl_set(sm, place, op->key, 0);
+    ret->modify_index = place->index;
 }
 
 static enum sm_reason take_check(struct sm *sm, const struct sm_place *place,
@@ -278,9 +282,9 @@ void sm_lock_apply(struct sm *sm, const struct sm_place *place, const struct sm_
         (void)sm_kv_find(sm, op->key, &old);
         ret->modify_index = old.modify_index;
     } else if (takes) {
-        sm_lock_take(sm, place->index, op, ret);
+        sm_lock_take(sm, place, op, ret);
     } else {
-        sm_lock_give_back(sm, place->index, op, ret);
+        sm_lock_give_back(sm, place, op, ret);
     }
 }
 

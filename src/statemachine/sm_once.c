@@ -60,9 +60,7 @@ static void repeat(const struct sm_command_once *once, const struct omap_entry *
 static void keep(struct sm *sm, const struct sm_place *place, const struct sm_command_once *once,
                  const struct sm_result *result)
 {
-    const uint64_t ends_ms = place->time_ms > UINT64_MAX - once->window_ms
-                                 ? UINT64_MAX
-                                 : place->time_ms + once->window_ms;
+    const uint64_t ends_ms = sm_time_add(place->time_ms, once->window_ms);
     struct rk_buf value;
 
     rk_buf_init(&value, FINGERPRINT_SIZE + SM_RESULT_FIXED_SIZE + SM_ONCE_BODY_SIZE_MAX);

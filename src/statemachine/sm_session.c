@@ -3,10 +3,7 @@
 #include "base/assert.h"
 #include "statemachine/sm_internal.h"
 
-enum {
-    NS_PER_MS = 1000000,
-    SWEEP_LATE_MS = 1000, /* so that one entry forgets many of what nobody misses */
-};
+enum { NS_PER_MS = 1000000 };
 
 static struct rk_bytes id_bytes(const struct session_id *id)
 {
@@ -38,11 +35,6 @@ static struct session_record record_of(const struct omap_entry *entry)
     return record;
 }
 
-static uint64_t add_ms(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 /* Clients halve what they mean, because the original ends a session after two TTLs (contract 4.3):
  * so does this one, unless the session wants it exact. 0: never. */
 static uint64_t ends_at(const struct session_record *record, uint64_t time_ms)
@@ -50,7 +42,7 @@ static uint64_t ends_at(const struct session_record *record, uint64_t time_ms)
     if (record->ttl_ms == 0) {
         return 0;
     }
-    return add_ms(time_ms, record->is_exact ? record->ttl_ms : 2 * record->ttl_ms);
+    return sm_time_add(time_ms, record->is_exact ? record->ttl_ms : 2 * record->ttl_ms);
 }
 
 static void deadline_set(struct sm *sm, const struct session_id *id, uint64_t before_ms,
@@ -101,7 +93,7 @@ static void end(struct sm *sm, const struct sm_place *place, const struct sessio
     const uint64_t delay_ms = (record.lock_delay_ns + NS_PER_MS - 1) / NS_PER_MS;
 
     sm_lock_drop_all(sm, place->index, id, record.behavior == SESSION_DELETE,
-                     delay_ms > 0 ? add_ms(place->time_ms, delay_ms) : 0);
+                     delay_ms > 0 ? sm_time_add(place->time_ms, delay_ms) : 0);
     deadline_set(sm, id, entry->flags, 0);
     (void)omap_delete(&sm->sessions, id_bytes(id));
     sm->session_index = place->index;
@@ -171,33 +163,13 @@ void sm_session_rebuild(struct sm *sm)
 
 /* --- what the leader proposes --- */
 
-uint64_t sm_next_deadline_ms(const struct sm *sm)
-{
-    struct sm_deadline first;
-    uint64_t next_ms = UINT64_MAX;
-
-    if (sm_deadline_first(sm, SM_DEADLINE_SESSION, &first)) {
-        next_ms = first.time_ms;
-    }
-    for (int kind = SM_DEADLINE_DELAY; kind <= SM_DEADLINE_TOKEN; kind++) {
-        if (sm_deadline_first(sm, (enum sm_deadline_kind)kind, &first) &&
-            add_ms(first.time_ms, SWEEP_LATE_MS) < next_ms) {
-            next_ms = add_ms(first.time_ms, SWEEP_LATE_MS);
-        }
-    }
-    return next_ms;
-}
-
-bool sm_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
-                     struct sm_command_expire *ret)
+void sm_session_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
+                             struct sm_command_expire *ret)
 {
     struct sm_deadline due;
     struct omap_entry entry;
     uint64_t locks = 0;
 
-    if (sm_next_deadline_ms(sm) > now->time_ms) {
-        return false;
-    }
     *ret = (struct sm_command_expire){.term = now->term};
     for (bool is_there = sm_deadline_first(sm, SM_DEADLINE_SESSION, &due);
          is_there && due.time_ms <= now->time_ms && ret->count < SM_EXPIRE_ITEMS_MAX &&
@@ -213,5 +185,4 @@ bool sm_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_
         locks += omap_prefix_total(sm->held.root, due.name).count;
     }
     ret->items = rk_buf_bytes(items);
-    return true;
 }

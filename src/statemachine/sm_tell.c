@@ -10,6 +10,7 @@ enum sm_cause sm_tell_cause(const struct sm_command *command)
 {
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
+    case SM_COMMAND_KV_PUT_TTL:
         return SM_CAUSE_PUT;
     case SM_COMMAND_KV_DELETE:
         return SM_CAUSE_DELETE;
@@ -25,6 +26,7 @@ enum sm_cause sm_tell_cause(const struct sm_command *command)
         return SM_CAUSE_TXN;
     case SM_COMMAND_ONCE: /* what is inside says so itself */
     case SM_COMMAND_EXPIRE:
+    case SM_COMMAND_EXPIRE_KEYS:
     case SM_COMMAND_FEATURE_LEVEL:
         break;
     }

@@ -49,8 +49,9 @@ static void op_yield(const struct sm_root *root, const struct sm_kv_op *op, stru
     }
 }
 
-static void op_do(struct sm *sm, raft_index index, const struct sm_kv_op *op)
+static void op_do(struct sm *sm, const struct sm_place *place, const struct sm_kv_op *op)
 {
+    const raft_index index = place->index;
     const struct sm_command_put put = {.key = op->key, .value = op->value, .flags = op->flags};
     const struct sm_command_delete gone = {.key = op->key};
     struct sm_result result = {.reason = SM_DONE};
@@ -58,13 +59,13 @@ static void op_do(struct sm *sm, raft_index index, const struct sm_kv_op *op)
     switch (op->verb) {
     case SM_KV_SET:
     case SM_KV_CAS:
-        sm_kv_apply_put(sm, index, &put, &result);
+        sm_kv_apply_put(sm, place, &put, &result);
         break;
     case SM_KV_LOCK:
-        sm_lock_take(sm, index, op, &result);
+        sm_lock_take(sm, place, op, &result);
         break;
     case SM_KV_UNLOCK:
-        sm_lock_give_back(sm, index, op, &result);
+        sm_lock_give_back(sm, place, op, &result);
         break;
     case SM_KV_DELETE:
     case SM_KV_DELETE_CAS:
@@ -96,7 +97,7 @@ void sm_txn_apply(struct sm *sm, const struct sm_place *place, const struct sm_c
         return;
     }
     while (sm_kv_op_next(&rest, &op)) {
-        op_do(sm, place->index, &op);
+        op_do(sm, place, &op);
         root = sm_view(sm);
         op_yield(&root, &op, &ret->body);
     }

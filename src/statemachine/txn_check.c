@@ -10,6 +10,7 @@
 struct key_state {
     bool exists;
     bool is_held;
+    bool has_ttl;
     struct session_id holder;
     raft_index modify_index;
     uint64_t flags;
@@ -61,6 +62,7 @@ static struct key_state state_of(const struct check *check, struct rk_bytes key)
         state = (struct key_state){
             .exists = true,
             .is_held = entry.is_locked,
+            .has_ttl = entry.ttl_ms > 0,
             .holder = entry.session,
             .modify_index = entry.modify_index,
             .flags = entry.flags,
@@ -77,17 +79,19 @@ static void state_set(struct check *check, struct rk_bytes key, const struct key
     omap_put(&check->overlay, &(struct omap_entry){.key = key, .value = value});
 }
 
-/* The operation stores its value and flags; nothing changes if they are there, unless the lock
- * does. */
+/* The operation stores its value and flags, and the key stays; nothing changes if they are there,
+ * unless the lock does, or the key was to end by itself. */
 static void state_write(struct check *check, const struct sm_kv_op *op,
                         const struct key_state *before, bool changes_lock)
 {
     struct key_state after = *before;
     const bool is_same =
-        before->exists && before->flags == op->flags && before->value.size == op->value.size &&
+        before->exists && !before->has_ttl && before->flags == op->flags &&
+        before->value.size == op->value.size &&
         (op->value.size == 0 || memcmp(before->value.data, op->value.data, op->value.size) == 0);
 
     after.exists = true;
+    after.has_ttl = false;
     after.value = op->value;
     after.flags = op->flags;
     after.modify_index = is_same && !changes_lock ? before->modify_index : check->place->index;

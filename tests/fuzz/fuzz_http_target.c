@@ -101,6 +101,7 @@ static void check_command(const struct sm_command *command)
 {
     switch (command->type) {
     case SM_COMMAND_KV_PUT:
+    case SM_COMMAND_KV_PUT_TTL:
         check_key(command->put.key);
         RK_ASSERT(command->put.key.size > 0);
         RK_ASSERT(command->put.value.size <= options.value_size_max);
@@ -130,6 +131,7 @@ static void check_command(const struct sm_command *command)
         check_txn(&command->txn);
         break;
     case SM_COMMAND_EXPIRE:
+    case SM_COMMAND_EXPIRE_KEYS:
     case SM_COMMAND_FEATURE_LEVEL:
         RK_ASSERT(false); /* nobody but the leader itself */
         break;

@@ -43,6 +43,14 @@ static struct sm_command put_command(void)
                                        .cas = 9}};
 }
 
+static struct sm_command put_ttl_command(void)
+{
+    struct sm_command command = put_command();
+    command.type = SM_COMMAND_KV_PUT_TTL;
+    command.put.ttl_ms = 258;
+    return command;
+}
+
 static struct sm_command delete_command(void)
 {
     return (struct sm_command){.type = SM_COMMAND_KV_DELETE,
@@ -128,6 +136,15 @@ static struct sm_command expire_command(void)
         .expire = {.term = 7, .count = 1, .items = {.data = item, .size = sizeof(item)}}};
 }
 
+static struct sm_command expire_keys_command(void)
+{
+    static const uint8_t items[] = {1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0,   'a', 2,
+                                    0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 'b', 'c'};
+    return (struct sm_command){
+        .type = SM_COMMAND_EXPIRE_KEYS,
+        .expire = {.term = 7, .count = 2, .items = {.data = items, .size = sizeof(items)}}};
+}
+
 static enum rk_status decode(struct sm_command *ret)
 {
     return sm_command_decode(rk_buf_bytes(&buf), ret);
@@ -146,6 +163,68 @@ START_TEST(put_is_encoded_as_in_version_1)
     const struct sm_command command = put_command();
     sm_command_encode(&command, &buf);
     check_hex("010101000300000005000000887766554433221109000000000000006b657976616c7565");
+}
+END_TEST
+
+START_TEST(put_with_a_time_to_live_is_encoded_as_in_version_1)
+{
+    struct sm_command command = put_ttl_command();
+    sm_command_encode(&command, &buf);
+    check_hex("0b0101000300000005000000887766554433221109000000000000000201000000000000"
+              "6b657976616c7565");
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_int_eq(command.type, SM_COMMAND_KV_PUT_TTL);
+    ck_assert_uint_eq(command.put.ttl_ms, 258);
+    check_bytes(command.put.key, "key");
+    check_bytes(command.put.value, "value");
+}
+END_TEST
+
+START_TEST(time_to_live_out_of_range_is_corrupt)
+{
+    const struct sm_command command = put_ttl_command();
+    sm_command_encode(&command, &buf);
+    rk_le_put_u64(&buf.data[28], 0);
+    struct sm_command decoded;
+    ck_assert_int_eq(decode(&decoded), RK_CORRUPT);
+    rk_le_put_u64(&buf.data[28], SM_KEY_TTL_MS_MAX + 1);
+    ck_assert_int_eq(decode(&decoded), RK_CORRUPT);
+    rk_le_put_u64(&buf.data[28], SM_KEY_TTL_MS_MAX);
+    ck_assert_int_eq(decode(&decoded), RK_OK);
+}
+END_TEST
+
+START_TEST(end_of_keys_is_encoded_as_in_version_1)
+{
+    struct sm_command command = expire_keys_command();
+    struct sm_expire_key item;
+    sm_command_encode(&command, &buf);
+    check_hex("0c010000020000000700000000000000"
+              "01000000090000000000000061"
+              "0200000008000000000000006263");
+    ck_assert_int_eq(decode(&command), RK_OK);
+    ck_assert_uint_eq(command.expire.term, 7);
+    struct rk_bytes rest = command.expire.items;
+    ck_assert(sm_expire_key_next(&rest, &item));
+    ck_assert_uint_eq(item.ttl_index, 9);
+    check_bytes(item.key, "a");
+    ck_assert(sm_expire_key_next(&rest, &item));
+    check_bytes(item.key, "bc");
+    ck_assert(!sm_expire_key_next(&rest, &item));
+}
+END_TEST
+
+START_TEST(end_of_keys_with_a_wrong_count_is_corrupt)
+{
+    const struct sm_command command = expire_keys_command();
+    struct sm_command decoded;
+    sm_command_encode(&command, &buf);
+    buf.data[4] = 1;
+    ck_assert_int_eq(decode(&decoded), RK_CORRUPT);
+    buf.data[4] = 3;
+    ck_assert_int_eq(decode(&decoded), RK_CORRUPT);
+    rk_le_put_u32(&buf.data[4], SM_EXPIRE_KEYS_MAX + 1);
+    ck_assert_int_eq(decode(&decoded), RK_CORRUPT);
 }
 END_TEST
 
@@ -252,10 +331,10 @@ START_TEST(once_holds_no_command_that_is_not_a_clients)
     command.once.command = rk_buf_bytes(&encoded);
     sm_command_encode(&command, &buf);
     ck_assert_int_eq(decode(&command), RK_CORRUPT);
-    const struct sm_command expire = expire_command();
+    const struct sm_command ends[] = {expire_command(), expire_keys_command()};
     rk_buf_reset(&encoded);
     rk_buf_reset(&buf);
-    sm_command_encode(&expire, &encoded);
+    sm_command_encode(&ends[_i], &encoded);
     command = once_command();
     command.once.command = rk_buf_bytes(&encoded);
     sm_command_encode(&command, &buf);
@@ -443,9 +522,9 @@ END_TEST
 static void encode_nth(int nth)
 {
     const struct sm_command commands[] = {
-        put_command(),    delete_command(), delete_prefix_command(),
-        lock_command(),   create_command(), renew_command(),
-        expire_command(), txn_command(),    once_command(),
+        put_command(),    delete_command(),  delete_prefix_command(), lock_command(),
+        create_command(), renew_command(),   expire_command(),        txn_command(),
+        once_command(),   put_ttl_command(), expire_keys_command(),
     };
     sm_command_encode(&commands[nth], &buf);
 }
@@ -576,12 +655,16 @@ int main(void)
     tcase_add_test(tcase, result_is_encoded_as_in_version_2);
     tcase_add_test(tcase, lock_is_encoded_as_in_version_1);
     tcase_add_test(tcase, session_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, put_with_a_time_to_live_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, time_to_live_out_of_range_is_corrupt);
+    tcase_add_test(tcase, end_of_keys_is_encoded_as_in_version_1);
+    tcase_add_test(tcase, end_of_keys_with_a_wrong_count_is_corrupt);
     tcase_add_test(tcase, expire_is_encoded_as_in_version_1);
     tcase_add_test(tcase, session_comes_back_whole);
     tcase_add_test(tcase, feature_level_is_encoded_as_in_version_1);
     tcase_add_test(tcase, expire_comes_back_whole);
     tcase_add_test(tcase, once_is_encoded_as_in_version_1);
-    tcase_add_test(tcase, once_holds_no_command_that_is_not_a_clients);
+    tcase_add_loop_test(tcase, once_holds_no_command_that_is_not_a_clients, 0, 2);
     tcase_add_test(tcase, transaction_is_encoded_as_in_version_1);
     tcase_add_test(tcase, transaction_comes_back_whole);
     tcase_add_test(tcase, session_id_is_text_in_one_form_only);
@@ -591,11 +674,11 @@ int main(void)
     tcase_add_test(tcase, empty_prefix_and_empty_value_are_legal);
     tcase_add_test(tcase, largest_key_and_value_are_legal);
     tcase_add_test(tcase, result_comes_back_whole);
-    tcase_add_loop_test(tcase, command_cut_short_is_corrupt, 0, 9);
-    tcase_add_loop_test(tcase, trailing_byte_is_corrupt, 0, 9);
-    tcase_add_loop_test(tcase, other_version_is_corrupt, 0, 9);
-    tcase_add_loop_test(tcase, unknown_option_is_corrupt, 0, 9);
-    tcase_add_loop_test(tcase, unknown_type_is_corrupt, 0, 9);
+    tcase_add_loop_test(tcase, command_cut_short_is_corrupt, 0, 11);
+    tcase_add_loop_test(tcase, trailing_byte_is_corrupt, 0, 11);
+    tcase_add_loop_test(tcase, other_version_is_corrupt, 0, 11);
+    tcase_add_loop_test(tcase, unknown_option_is_corrupt, 0, 11);
+    tcase_add_loop_test(tcase, unknown_type_is_corrupt, 0, 11);
     tcase_add_loop_test(tcase, enormous_size_is_corrupt, 0, 3);
     tcase_add_loop_test(tcase, cas_without_its_option_is_corrupt, 0, 2);
     tcase_add_test(tcase, empty_key_is_corrupt);

@@ -170,7 +170,7 @@ static void random_expiry(struct sm_command *ret)
     const struct sm_place now = {.term = 1, .time_ms = sm_now_ms};
 
     rk_buf_reset(&expired);
-    if (!sm_find_expired(sm, &now, &expired, &ret->expire)) {
+    if (!sm_find_expired(sm, &now, &expired, ret)) {
         ret->expire = (struct sm_command_expire){.term = 1};
     }
 }
@@ -212,18 +212,23 @@ static void random_once(struct sm_command *ret, struct name *name)
 /* A new type of command needs a case here, so that no table can be left out of the image. */
 static void random_command(struct sm_command *ret, struct name *name)
 {
-    static const uint8_t types[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, SM_COMMAND_FEATURE_LEVEL};
+    static const uint8_t types[] = {
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, SM_COMMAND_FEATURE_LEVEL};
 
     *ret = (struct sm_command){
         .type = (enum sm_command_type)types[rk_prng_below(&prng, sizeof(types))]};
     sm_now_ms += rk_prng_below(&prng, 100);
     switch (ret->type) {
     case SM_COMMAND_KV_PUT:
-        ret->put = (struct sm_command_put){.key = random_name(name, 1),
-                                           .value = {name->bytes, name->size},
-                                           .flags = rk_prng_below(&prng, 2),
-                                           .has_cas = rk_prng_below(&prng, 4) == 0,
-                                           .cas = random_cas()};
+    case SM_COMMAND_KV_PUT_TTL:
+        ret->put = (struct sm_command_put){
+            .key = random_name(name, 1),
+            .value = {name->bytes, name->size},
+            .flags = rk_prng_below(&prng, 2),
+            .has_cas = rk_prng_below(&prng, 4) == 0,
+            .cas = random_cas(),
+            .ttl_ms = ret->type == SM_COMMAND_KV_PUT ? 0 : 1 + rk_prng_below(&prng, 3) * 300,
+        };
         break;
     case SM_COMMAND_KV_DELETE:
         ret->delete = (struct sm_command_delete){.key = random_name(name, 1),
@@ -251,6 +256,7 @@ static void random_command(struct sm_command *ret, struct name *name)
         ret->session.id = random_session();
         break;
     case SM_COMMAND_EXPIRE:
+    case SM_COMMAND_EXPIRE_KEYS:
         random_expiry(ret);
         break;
     case SM_COMMAND_TXN:
@@ -288,6 +294,7 @@ static void check_answers(struct sm *a, struct sm *b)
         quick_assert(sm_kv_get(&root_a, key, &entry_a) == sm_kv_get(&root_b, key, &entry_b));
         quick_assert(entry_a.modify_index == entry_b.modify_index);
         quick_assert(entry_a.is_locked == entry_b.is_locked);
+        quick_assert(entry_a.ttl_ms == entry_b.ttl_ms);
         quick_assert(session_id_equal(&entry_a.session, &entry_b.session));
         quick_assert(sm_kv_index_of_key(&root_a, key) == sm_kv_index_of_key(&root_b, key));
         quick_assert(sm_kv_index_of_prefix(&root_a, key) == sm_kv_index_of_prefix(&root_b, key));

@@ -177,6 +177,33 @@ static void teardown(void)
     rk_buf_done(&buf);
 }
 
+/* What Go's Duration.String() gives. */
+static const struct {
+    uint64_t ms;
+    const char *text;
+} printed_cases[] = {
+    {0, "0s"},
+    {1, "1ms"},
+    {200, "200ms"},
+    {1000, "1s"},
+    {1500, "1.5s"},
+    {10007, "10.007s"},
+    {60000, "1m0s"},
+    {90250, "1m30.25s"},
+    {3600000, "1h0m0s"},
+    {86400000, "24h0m0s"},
+    {315360000000, "87600h0m0s"},
+};
+
+START_TEST(duration_is_printed_as_by_go)
+{
+    rk_buf_reset(&buf);
+    rk_duration_append(printed_cases[_i].ms, &buf);
+    rk_buf_append_byte(&buf, '\0');
+    ck_assert_str_eq((const char *)buf.data, printed_cases[_i].text);
+}
+END_TEST
+
 static struct rk_bytes bytes_of(const char *text)
 {
     return (struct rk_bytes){.data = (const uint8_t *)text, .size = (uint32_t)strlen(text)};
@@ -300,6 +327,7 @@ int main(void)
     tcase_add_loop_test(tcase, hex64_is_one_to_sixteen_digits, 0, COUNT(hex_cases));
     tcase_add_loop_test(tcase, size_takes_the_units_of_the_configuration, 0, COUNT(size_cases));
     tcase_add_loop_test(tcase, duration_follows_the_rules_of_go, 0, COUNT(duration_cases));
+    tcase_add_loop_test(tcase, duration_is_printed_as_by_go, 0, COUNT(printed_cases));
     tcase_add_loop_test(tcase, percent_is_decoded_once, 0, COUNT(percent_cases));
     tcase_add_test(tcase, percent_past_the_ceiling_is_too_large);
     tcase_add_loop_test(tcase, base64_encodes_and_decodes, 0, COUNT(base64_cases));

@@ -93,12 +93,12 @@ static bool session_exists(uint8_t session)
 static uint32_t expire(void)
 {
     const struct sm_place now = {.term = 1, .time_ms = sm_now_ms};
-    struct sm_command command = {.type = SM_COMMAND_EXPIRE};
+    struct sm_command command;
     struct rk_buf items;
     uint32_t count = 0;
 
     rk_buf_init(&items, RK_COMMAND_SIZE_MAX / 2);
-    if (sm_find_expired(sm, &now, &items, &command.expire)) {
+    if (sm_find_expired(sm, &now, &items, &command)) {
         count = command.expire.count;
         (void)sm_do(sm, ++last_index, &command);
     }
