@@ -176,14 +176,29 @@ static bool token_fault(const struct sm_result *result, struct http_response *re
     return false;
 }
 
+enum { WRITE_TEXT_SIZE = 256 };
+
+/* A member that is behind is named by the leader, in the result. */
+static const char *write_text(enum rk_status status, const struct sm_result *result,
+                              char text[WRITE_TEXT_SIZE])
+{
+    if (status != RK_BEHIND || result->body.size == 0 || result->body.size >= WRITE_TEXT_SIZE) {
+        return error_write_text(status);
+    }
+    memcpy(text, result->body.data, result->body.size);
+    text[result->body.size] = '\0';
+    return text;
+}
+
 void api_finish_write(struct api_call *call, enum rk_status status, const struct sm_result *result,
                       const struct node_view *node, struct http_response *response)
 {
     RK_ASSERT(call->action == API_PROPOSE);
     (void)node;
     if (status != RK_OK) {
+        char text[WRITE_TEXT_SIZE];
         http_response_header_static(response, "X-Raftkv-Outcome", error_outcome(status));
-        fail(call, status, error_write_text(status), response);
+        fail(call, status, write_text(status, result, text), response);
         return;
     }
     if (!token_fault(result, response)) {

@@ -40,6 +40,7 @@ const char *error_outcome(enum rk_status status)
     case RK_NOT_LEADER:
     case RK_NO_LEADER:
     case RK_FULL:
+    case RK_BEHIND:
         return "not-done";
     case RK_UNKNOWN:
     case RK_IO:

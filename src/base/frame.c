@@ -71,6 +71,15 @@ void rk_frame_end(struct rk_buf *buf, size_t offset)
     rk_le_put_u32(check, rk_crc32c(0, payload, (size_t)(check - payload)));
 }
 
+struct rk_bytes rk_frame_body(struct rk_bytes frame)
+{
+    enum { BEGIN = RK_FRAME_HEADER_SIZE + RK_FRAME_PREFIX_SIZE };
+
+    RK_ASSERT(frame.size >= BEGIN + RK_FRAME_CHECK_SIZE);
+    return (struct rk_bytes){.data = frame.data + BEGIN,
+                             .size = frame.size - BEGIN - RK_FRAME_CHECK_SIZE};
+}
+
 uint64_t rk_frame_seal(uint8_t *frame, uint32_t size, const struct rk_frame_place *place)
 {
     RK_ASSERT(size >= RK_FRAME_HEADER_SIZE + RK_FRAME_PAYLOAD_SIZE_MIN);

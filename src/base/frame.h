@@ -60,6 +60,9 @@ size_t rk_frame_begin(struct rk_buf *buf, uint8_t type);
 /* Completes the payload of the frame that begins at `offset`: appends its check. */
 void rk_frame_end(struct rk_buf *buf, size_t offset);
 
+/* The body of a frame that rk_frame_end() completed, which is not checked. Lent. */
+struct rk_bytes rk_frame_body(struct rk_bytes frame);
+
 /* Writes the header into the frame's room. `frame` is whole: header room and payload, of `size`
  * bytes, payload completed by rk_frame_end() (asserted: its size). Returns the new chain. */
 uint64_t rk_frame_seal(uint8_t *frame, uint32_t size, const struct rk_frame_place *place);

@@ -28,6 +28,7 @@ struct wire_envelope {
     uint64_t from_incarnation;
     uint32_t protocol;            /* RK_PROTOCOL_VERSION */
     uint32_t election_timeout_ms; /* of the sender: a setting of the cluster */
+    uint32_t feature_level;       /* that the sender reads; 0: it does not say, and is of 0.1 */
 };
 
 /* An append's `previous` carries its chain (design: one record format). */
@@ -82,6 +83,7 @@ struct wire_identity {
     uint64_t asked_incarnation;                   /* 0: not seen yet */
     raft_node_id asked_id;                        /* 0: no member */
     char leader_address[RK_ADDRESS_SIZE_MAX + 1]; /* "": none is known */
+    uint32_t cluster_level; /* feature level that a member has to read; 0: it does not say */
 };
 void wire_encode_identity(const struct wire_identity *identity, struct rk_buf *buf);
 RK_MUST_USE enum rk_status wire_decode_identity(struct rk_bytes body, struct wire_identity *ret,

@@ -19,6 +19,9 @@ void wire_encode_identity(const struct wire_identity *identity, struct rk_buf *b
     wire_put_hex(&json, "asked_incarnation", identity->asked_incarnation);
     wire_put_number(&json, "asked_id", identity->asked_id);
     rk_json_member_text(&json, "leader_address", identity->leader_address);
+    if (identity->cluster_level > 0) {
+        wire_put_number(&json, "cluster_level", identity->cluster_level);
+    }
     wire_line_end(&json);
 }
 
@@ -48,6 +51,7 @@ enum rk_status wire_decode_identity(struct rk_bytes body, struct wire_identity *
     ret->asked_incarnation = WIRE_HEX(&line, "asked_incarnation");
     ret->asked_id = WIRE_NUMBER(&line, "asked_id");
     WIRE_TEXT(&line, "leader_address", ret->leader_address, RK_ADDRESS_SIZE_MAX);
+    ret->cluster_level = (uint32_t)WIRE_OPTIONAL(&line, "cluster_level", UINT32_MAX);
     if (!is_node_name(ret->node_name)) {
         wire_line_refuse(&line, "member name is not a node's name");
     }

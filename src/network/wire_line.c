@@ -30,6 +30,9 @@ void wire_put_envelope(struct rk_json *json, const struct wire_envelope *envelop
     wire_put_number(json, "to", envelope->to);
     wire_put_hex(json, "incarnation", envelope->from_incarnation);
     wire_put_number(json, "election_timeout_ms", envelope->election_timeout_ms);
+    if (envelope->feature_level > 0) {
+        wire_put_number(json, "feature_level", envelope->feature_level);
+    }
 }
 
 void wire_put_number(struct rk_json *json, const char *name, uint64_t value)
@@ -56,9 +59,9 @@ static const uint8_t status_codes[] = {
     [RK_OK] = 0,        [RK_INVALID] = 1,   [RK_NOT_FOUND] = 2, [RK_CONFLICT] = 3,
     [RK_COMPACTED] = 4, [RK_TOO_LARGE] = 5, [RK_BUSY] = 6,      [RK_NOT_LEADER] = 7,
     [RK_NO_LEADER] = 8, [RK_UNKNOWN] = 9,   [RK_FULL] = 10,     [RK_IO] = 11,
-    [RK_CORRUPT] = 12,
+    [RK_CORRUPT] = 12,  [RK_BEHIND] = 13,
 };
-_Static_assert(sizeof status_codes == RK_STATUS_COUNT && RK_STATUS_COUNT == 13,
+_Static_assert(sizeof status_codes == RK_STATUS_COUNT && RK_STATUS_COUNT == 14,
                "a new status needs a number of its own here");
 
 uint8_t wire_status_code(enum rk_status status)

@@ -78,6 +78,9 @@ bool wire_line_is(struct wire_line *line, const char *type);
 
 uint64_t wire_get_number(struct wire_line *line, const char *name, uint64_t max,
                          const char *reason);
+/* 0 where there is no such member. */
+uint64_t wire_get_optional(struct wire_line *line, const char *name, uint64_t max,
+                           const char *reason);
 uint64_t wire_get_hex(struct wire_line *line, const char *name, const char *reason);
 bool wire_get_bool(struct wire_line *line, const char *name, const char *reason);
 /* Copies printable ASCII without blanks, at most `size_max` bytes, and a NUL. */
@@ -88,6 +91,8 @@ void wire_get_text(struct wire_line *line, const char *name, char *ret, size_t s
 #define WIRE_NUMBER_UP_TO(line, name, max) \
     wire_get_number((line), name, (max), "member " name " is missing or out of range")
 #define WIRE_NUMBER(line, name) WIRE_NUMBER_UP_TO(line, name, WIRE_NUMBER_MAX)
+#define WIRE_OPTIONAL(line, name, max) \
+    wire_get_optional((line), name, (max), "member " name " is out of range")
 #define WIRE_HEX(line, name) \
     wire_get_hex((line), name, "member " name " is not 16 hexadecimal digits")
 #define WIRE_BOOL(line, name) wire_get_bool((line), name, "member " name " is not true or false")

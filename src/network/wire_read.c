@@ -336,6 +336,7 @@ void wire_line_open(struct wire_line *line, struct rk_bytes body, struct wire_en
     envelope->from_incarnation = WIRE_HEX(line, "incarnation");
     envelope->election_timeout_ms =
         (uint32_t)WIRE_NUMBER_UP_TO(line, "election_timeout_ms", UINT32_MAX);
+    envelope->feature_level = (uint32_t)WIRE_OPTIONAL(line, "feature_level", UINT32_MAX);
 }
 
 void wire_line_refuse(struct wire_line *line, const char *reason)
@@ -387,6 +388,19 @@ uint64_t wire_get_number(struct wire_line *line, const char *name, uint64_t max,
         return 0;
     }
     return value;
+}
+
+uint64_t wire_get_optional(struct wire_line *line, const char *name, uint64_t max,
+                           const char *reason)
+{
+    const uint32_t next = line->next;
+
+    if (find(line, name)->kind == WIRE_ABSENT) {
+        line->next = next;
+        return 0;
+    }
+    line->next = next;
+    return wire_get_number(line, name, max, reason);
 }
 
 uint64_t wire_get_hex(struct wire_line *line, const char *name, const char *reason)

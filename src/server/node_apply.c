@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/frame.h"
+#include "base/log.h"
 #include "server/node_internal.h"
 
 enum { APPLY_READ_BYTES = 1 << 20, RECLAIM_BUDGET = 4096, APPLY_CLOCK_EVERY = 64 };
@@ -91,9 +92,21 @@ void node_apply_read(struct node *node, struct disk_job *job)
     }
 }
 
+/* Pitfall 141: a version that cannot read what follows must not go on as if it could. */
+static void end_if_too_old(struct node *node)
+{
+    if (!node_feature_is_readable(node)) {
+        rk_log(RK_LOG_ERROR, "feature", "this_version_is_too_old",
+               RK_U64("cluster_level", sm_feature_level(node->sm)),
+               RK_U64("level", node->options->feature_level_max), RK_END);
+        node_end(node, RK_BEHIND, "version_too_old", node->last_applied);
+    }
+}
+
 static void publish(struct node *node)
 {
     if (node->last_applied != node->last_published) {
+        end_if_too_old(node);
         const struct sm_root root = sm_publish(node->sm);
         root_publish(node->board, &root);
         node_watch_published(node, &root);

@@ -1,7 +1,5 @@
 /* node_expire.c -- what has come to its end in cluster time is proposed by the leader, and by nobody
  * else (pitfalls 117, 123): one entry at a time, never passed on to another node (pitfall 124). */
-#include "base/assert.h"
-#include "base/frame.h"
 #include "server/node_internal.h"
 
 /* An entry that this leader proposed is not applied yet. */
@@ -20,24 +18,12 @@ static bool may_propose(const struct node *node)
 /* False: it was not taken in. */
 static bool propose(struct node *node, const struct sm_command *command)
 {
-    struct rk_buf frame;
+    const raft_index index = node_propose_own(node, command);
 
-    rk_buf_init(&frame, RK_FRAME_SIZE_MAX);
-    const size_t begin = rk_frame_begin(&frame, RAFT_ENTRY_COMMAND);
-    sm_command_encode(command, &frame);
-    rk_frame_end(&frame, begin);
-    RK_ASSERT(!frame.overflowed);
-    node_flush_proposals(node);
-    if (node_propose(node, &frame, (struct origin){.type = ORIGIN_NOBODY}) != RK_OK) {
-        rk_buf_done(&frame);
+    if (index == 0) {
         return false;
     }
-    const raft_index before = node->view.last.index;
-    node_flush_proposals(node);
-    if (node->view.last.index == before) {
-        return false;
-    }
-    node->expire_index = node->view.last.index;
+    node->expire_index = index;
     node->expire_term = node->view.hard_state.term;
     return true;
 }

@@ -15,6 +15,10 @@ static uint32_t gather(struct node *node, struct wire_forward *forward, struct c
            bytes < NODE_FORWARD_BYTES_MAX) {
         struct client_request *request = client_list_pop(&node->writes);
         const struct rk_bytes frame = rk_buf_bytes(&request->frame);
+        if (!node_feature_may_forward(node, rk_frame_body(frame))) {
+            node_refuse_behind(node, request);
+            continue;
+        }
         forward->payloads[forward->count] = (struct rk_bytes){
             .data = frame.data + RK_FRAME_HEADER_SIZE,
             .size = frame.size - RK_FRAME_HEADER_SIZE,
@@ -79,7 +83,8 @@ static void item_answered(struct node *node, struct client_request *request,
         client_list_push(again, request);
         return;
     }
-    if (item->status == RK_OK && sm_result_decode(item->result, &request->result) != RK_OK) {
+    if ((item->status == RK_OK || item->status == RK_BEHIND) &&
+        sm_result_decode(item->result, &request->result) != RK_OK) {
         node_complete(node, request, RK_UNKNOWN);
         return;
     }
@@ -171,7 +176,7 @@ void node_forward_item_done(struct node *node, struct forward_in *forward, uint3
     struct wire_forward_item *answer = &forward->answer->items[item];
 
     answer->status = status;
-    if (status == RK_OK) {
+    if (result != NULL && (status == RK_OK || status == RK_BEHIND)) {
         keep_result(forward, item, result);
     }
     RK_ASSERT(forward->open_count > 0);
@@ -196,8 +201,14 @@ static void propose_item(struct node *node, struct forward_in *forward, uint32_t
     rk_buf_append(&frame, payload.data, payload.size);
     const enum rk_status status = node_propose(node, &frame, origin);
     if (status != RK_OK) {
+        struct sm_result why;
+        sm_result_init(&why);
+        if (status == RK_BEHIND) {
+            rk_buf_append_text(&why.body, node->behind_reason);
+        }
         rk_buf_done(&frame);
-        node_forward_item_done(node, forward, item, status, NULL);
+        node_forward_item_done(node, forward, item, status, &why);
+        sm_result_done(&why);
     }
 }
 
@@ -209,7 +220,8 @@ static bool is_command(struct rk_bytes payload)
     struct sm_command command;
 
     return payload.size <= RK_COMMAND_SIZE_MAX && rk_frame_read_payload(payload, &frame) == RK_OK &&
-           frame.type == RAFT_ENTRY_COMMAND && sm_command_decode(frame.body, &command) == RK_OK;
+           frame.type == RAFT_ENTRY_COMMAND && sm_command_decode(frame.body, &command) == RK_OK &&
+           command.type != SM_COMMAND_FEATURE_LEVEL;
 }
 
 static void forward_open(struct node *node, struct http_exchange *exchange,

@@ -23,6 +23,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "server/node_internal.h"
+#include "statemachine/feature.h"
 
 enum {
     NODE_ID_BITS = 53,    /* JSON readers keep 53 bits whole */
@@ -317,6 +318,15 @@ void node_identity_turn(struct node *node)
 
 /* -- what the others say -- */
 
+static void report_once(struct peer *peer, const char *event)
+{
+    if (!peer->is_refusal_reported) {
+        peer->is_refusal_reported = true;
+        rk_log(RK_LOG_WARN, "identity", event, RK_TEXT("peer", peer->name),
+               RK_TEXT("address", peer->address), RK_END);
+    }
+}
+
 /* The leader writes the incarnation down of a member that was not seen before. */
 static void write_down(struct node *node, const struct member *member,
                        const struct wire_identity *asker)
@@ -346,18 +356,28 @@ static bool is_new_member(const struct node *node, const struct member *member,
            strcmp(member->peer_address, asker->peer_address) == 0;
 }
 
+static uint32_t level_read(const struct wire_envelope *envelope)
+{
+    return envelope->feature_level > 0 ? envelope->feature_level : FEATURE_LEVEL_FIRST;
+}
+
 static void write_down_new(struct node *node, const struct wire_identity *identity)
 {
     const struct member *member = membership_by_name(&node->membership, identity->node_name);
 
-    if (is_new_member(node, member, identity)) {
+    if (!is_new_member(node, member, identity)) {
+        return;
+    }
+    if (level_read(&identity->envelope) >= sm_feature_level(node->sm)) {
         write_down(node, member, identity);
+    } else if (node_peer(node, member->id) != NULL) {
+        report_once(node_peer(node, member->id), "new_member_is_too_old");
     }
 }
 
 static void refuse_self(struct node *node, const char *reason)
 {
-    if (node->standing == STANDING_REFUSED) {
+    if (node->standing == STANDING_REFUSED && strcmp(node->refused_reason, reason) == 0) {
         return;
     }
     RK_ASSERT(strlen(reason) < sizeof(node->refused_reason));
@@ -439,6 +459,11 @@ static void cluster_seen(struct node *node, const struct wire_identity *identity
     if (node->standing == STANDING_CLAIMING && !is_known) {
         return; /* the same: somebody who had the entry has told it its id */
     }
+    if (identity->cluster_level > node->options->feature_level_max) {
+        refuse_self(node, "this version is too old for the cluster: it cannot read the cluster's "
+                          "feature level");
+        return;
+    }
     if (!identity->asked_is_member && node_is_joining(node)) {
         wait_to_be_added(node, cluster, identity);
         return;
@@ -484,15 +509,6 @@ static void foreign_seen(struct node *node, struct cluster_id theirs)
     node->identity_foreign += !cluster_id_equal(theirs, node->membership.cluster);
     if (node->identity_foreign >= initial_majority(node)) {
         node_end(node, RK_CONFLICT, "data_directory_of_another_cluster", 0);
-    }
-}
-
-static void report_once(struct peer *peer, const char *event)
-{
-    if (!peer->is_refusal_reported) {
-        peer->is_refusal_reported = true;
-        rk_log(RK_LOG_WARN, "identity", event, RK_TEXT("peer", peer->name),
-               RK_TEXT("address", peer->address), RK_END);
     }
 }
 
@@ -584,6 +600,7 @@ void node_identity_received(struct node *node, struct http_exchange *exchange, s
     answer.asked_is_member = member != NULL;
     answer.asked_incarnation = member != NULL ? member->incarnation : 0;
     answer.asked_id = member != NULL ? member->id : 0;
+    answer.cluster_level = sm_feature_level(node->sm);
     const struct member *leader = membership_by_id(&node->membership, node->view.leader);
     if (leader != NULL) {
         memcpy(answer.leader_address, leader->peer_address, sizeof(answer.leader_address));

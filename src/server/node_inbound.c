@@ -158,7 +158,11 @@ static const char *refusal(struct node *node, const struct wire_envelope *envelo
     if (envelope->election_timeout_ms != node->options->election_timeout_ms) {
         return "election-timeout differs from the sender's: it must be the same on all nodes";
     }
-    return incarnation_refusal(node, envelope, is_by_leader);
+    reason = incarnation_refusal(node, envelope, is_by_leader);
+    if (reason == NULL) {
+        node_feature_heard(node, envelope);
+    }
+    return reason;
 }
 
 const char *node_envelope_refusal(struct node *node, const struct wire_envelope *envelope)

@@ -122,6 +122,7 @@ struct peer {
     bool is_reading;         /* the disk thread reads entries for the first of appends */
     raft_term reading_term;  /* in which it was asked to: read in another, they may be gone */
     bool is_refusal_reported;
+    uint32_t feature_level; /* that it reads, as it last said; 0: not heard yet */
     struct node_sending sending;
     uint64_t heard_incarnation; /* while forming: what it says of itself; 0: nothing yet */
     char heard_client_address[RK_ADDRESS_SIZE_MAX + 1];
@@ -331,7 +332,13 @@ struct node {
     raft_index expire_index; /* of the entry that ends what is over, as this leader proposed it */
     raft_term expire_term;
     uint64_t expire_retry_ms;
-    uint64_t retry_at_ms; /* nothing is sent to a leader before, after it took nothing */
+    uint64_t led_since_ms; /* this node leads */
+    raft_index
+        raise_index; /* of the entry that raises the feature level, as this leader proposed */
+    raft_term raise_term;
+    bool is_raising;         /* it is being proposed */
+    char behind_reason[192]; /* why a write was refused with RK_BEHIND last */
+    uint64_t retry_at_ms;    /* nothing is sent to a leader before, after it took nothing */
     uint64_t read_number;
     struct read_batch *read_batches; /* oldest first */
     uint64_t read_batches_due_ms;    /* when their clients' time is looked at again */
@@ -425,15 +432,31 @@ void node_await_pending(struct node *node);
 /* A client takes the result over; NULL: there is none. */
 void node_origin_done(struct node *node, struct origin origin, enum rk_status status,
                       struct sm_result *result);
+/* Answers it with node->behind_reason. */
+void node_refuse_behind(struct node *node, struct client_request *request);
 RK_MUST_USE enum rk_status node_propose(struct node *node, struct rk_buf *frame,
                                         struct origin origin);
 void node_flush_proposals(struct node *node);
+/* A command that is this leader's own, alone: the index it got; 0: it was not taken. */
+raft_index node_propose_own(struct node *node, const struct sm_command *command);
 RK_MUST_USE enum rk_status node_propose_membership(struct node *node,
                                                    const struct membership *membership);
 
 /* node_expire.c */
 void node_expire_turn(struct node *node);
 uint64_t node_expire_deadline_ms(const struct node *node);
+
+/* node_feature.c: what the members can read. */
+void node_feature_heard(struct node *node, const struct wire_envelope *envelope);
+/* On the leader: RK_OK, the command may be proposed; RK_NOT_LEADER, not yet, ask again; RK_BEHIND, a
+ * member cannot read it: node->behind_reason says which. */
+RK_MUST_USE enum rk_status node_feature_gate(struct node *node, struct rk_bytes command);
+/* False: the leader cannot read it, for the same reason. */
+bool node_feature_may_forward(struct node *node, struct rk_bytes command);
+/* False: the state is of a level that this node is not to read. */
+bool node_feature_is_readable(const struct node *node);
+/* The level that the entry needs, if this node is not to read it; else 0. */
+uint32_t node_feature_above(const struct node *node, const struct raft_entry *entry);
 
 /* node_forward.c */
 void node_forward_writes(struct node *node);

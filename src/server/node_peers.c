@@ -41,6 +41,7 @@ struct wire_envelope node_envelope(const struct node *node, raft_node_id to)
         .from = node->id,
         .to = to,
         .from_incarnation = node->incarnation,
+        .feature_level = node->options->feature_level_max,
         .protocol = RK_PROTOCOL_VERSION,
         .election_timeout_ms = node->options->election_timeout_ms,
     };

@@ -18,6 +18,7 @@ struct restoring {
     const struct snap_info *snapshot; /* that the state was read from; NULL: none */
     bool is_in_log; /* the log has the entry that the snapshot ends with, of the same history */
     bool has_command;
+    uint32_t level_above; /* an entry needs this feature level, and this node is not to read it */
 };
 
 static enum rk_status note_run(struct restoring *restoring, struct raft_entry_id id)
@@ -92,6 +93,10 @@ static enum rk_status on_entry(void *context, const struct raft_entry *entry)
     struct restoring *restoring = context;
 
     restoring->has_command = restoring->has_command || entry->type == RAFT_ENTRY_COMMAND;
+    restoring->level_above = node_feature_above(restoring->node, entry);
+    if (restoring->level_above > 0) {
+        return RK_BEHIND;
+    }
     if (entry->type == RAFT_ENTRY_CONFIG) {
         const enum rk_status status = note_config(restoring, entry);
         if (status != RK_OK) {
@@ -110,13 +115,24 @@ static enum rk_status on_entry(void *context, const struct raft_entry *entry)
     return note_run(restoring, entry->id);
 }
 
+/* The cluster has moved on; whoever starts this may have taken the wrong version. */
+static void say_too_old(const struct node *node, uint32_t level, char *message, size_t message_size)
+{
+    (void)snprintf(message, message_size,
+                   "data directory %s is of feature level %u, and this version reads up to %u: it "
+                   "is too old for this cluster",
+                   node->options->data_dir, level, node->options->feature_level_max);
+}
+
 static enum rk_status scan(struct restoring *restoring, struct log_store *store, char *message,
                            size_t message_size)
 {
     raft_index bad_index = 0;
     const enum rk_status status = log_store_scan(store, on_entry, restoring, &bad_index);
 
-    if (status != RK_OK) {
+    if (status == RK_BEHIND) {
+        say_too_old(restoring->node, restoring->level_above, message, message_size);
+    } else if (status != RK_OK) {
         (void)snprintf(message, message_size, "raft.db: entry %llu: %s",
                        (unsigned long long)bad_index, rk_status_text(status));
     }
@@ -390,6 +406,10 @@ enum rk_status node_restore(struct node *node, const struct node_start_options *
     enum rk_status status = load_snapshot(node, store, start->snaps, message, message_size);
     if (status == RK_OK) {
         status = read_log(&restoring, store, message, message_size);
+    }
+    if (status == RK_OK && !node_feature_is_readable(node)) {
+        say_too_old(node, sm_feature_level(node->sm), message, message_size);
+        status = RK_BEHIND;
     }
     if (status == RK_OK && start->water != NULL) {
         status = apply_high_water(node, store, start->water, message, message_size);

@@ -217,6 +217,9 @@ static void role_changed(struct node *node, const struct raft_view *before)
         (view->leader != 0 && view->hard_state.term != before->hard_state.term)) {
         log_role(node, view);
     }
+    if (view->role == RAFT_LEADER && before->role != RAFT_LEADER) {
+        node->led_since_ms = node->now_ms;
+    }
     if (before->role == RAFT_LEADER &&
         (view->role != RAFT_LEADER || view->hard_state.term != before->hard_state.term)) {
         node_await_pending(node);

@@ -4,6 +4,7 @@
 #include "base/frame.h"
 #include "base/heap.h"
 #include "server/node_internal.h"
+#include "statemachine/feature.h"
 
 void node_origin_done(struct node *node, struct origin origin, enum rk_status status,
                       struct sm_result *result)
@@ -114,7 +115,11 @@ void node_flush_proposals(struct node *node)
 enum rk_status node_propose(struct node *node, struct rk_buf *frame, struct origin origin)
 {
     struct proposals *batch = &node->batch;
+    const enum rk_status allowed = node_feature_gate(node, rk_frame_body(rk_buf_bytes(frame)));
 
+    if (allowed != RK_OK) {
+        return allowed;
+    }
     if (node->is_disk_nearly_full) {
         return RK_FULL;
     }
@@ -134,6 +139,25 @@ enum rk_status node_propose(struct node *node, struct rk_buf *frame, struct orig
     return RK_OK;
 }
 
+raft_index node_propose_own(struct node *node, const struct sm_command *command)
+{
+    struct rk_buf frame;
+
+    rk_buf_init(&frame, RK_FRAME_SIZE_MAX);
+    const size_t begin = rk_frame_begin(&frame, RAFT_ENTRY_COMMAND);
+    sm_command_encode(command, &frame);
+    rk_frame_end(&frame, begin);
+    RK_ASSERT(!frame.overflowed);
+    node_flush_proposals(node);
+    if (node_propose(node, &frame, (struct origin){.type = ORIGIN_NOBODY}) != RK_OK) {
+        rk_buf_done(&frame);
+        return 0;
+    }
+    const raft_index before = node->view.last.index;
+    node_flush_proposals(node);
+    return node->view.last.index > before ? node->view.last.index : 0;
+}
+
 enum rk_status node_propose_membership(struct node *node, const struct membership *membership)
 {
     struct rk_buf frame;
@@ -145,6 +169,8 @@ enum rk_status node_propose_membership(struct node *node, const struct membershi
     membership_encode(membership, &frame);
     rk_frame_end(&frame, begin);
     RK_ASSERT(!frame.overflowed);
+    RK_ASSERT(feature_level_of_config(rk_frame_body(rk_buf_bytes(&frame))) <=
+              sm_feature_level(node->sm));
     membership_to_raft(membership, &node->batch.configs[0]);
     entry.frame = rk_buf_bytes(&frame);
     node->batch.blocks[0] = block_take(&frame);
@@ -158,6 +184,12 @@ enum rk_status node_propose_membership(struct node *node, const struct membershi
     return status;
 }
 
+void node_refuse_behind(struct node *node, struct client_request *request)
+{
+    rk_buf_append_text(&request->result.body, node->behind_reason);
+    node_complete(node, request, RK_BEHIND);
+}
+
 static void propose_writes(struct node *node)
 {
     /* Bounded by what waits now: a refused batch puts its writes back at the end. */
@@ -169,7 +201,12 @@ static void propose_writes(struct node *node)
             continue;
         }
         const enum rk_status status = node_propose(node, &request->frame, origin);
-        if (status != RK_OK) {
+        if (status == RK_NOT_LEADER) { /* it goes when all members can read it */
+            client_list_push(&node->writes, request);
+            node->retry_at_ms = node->now_ms + NODE_RETRY_MS;
+        } else if (status == RK_BEHIND) {
+            node_refuse_behind(node, request);
+        } else if (status != RK_OK) {
             node_complete(node, request, status);
         }
     }

@@ -68,6 +68,8 @@ struct options {
     uint32_t http_threads; /* default: the cores this process may use */
     bool dev; /* data_dir is a new, empty directory; whoever stops the node removes it */
     bool lease_reads;
+    uint32_t
+        feature_level_max; /* up to FEATURE_LEVEL_MAX: the node passes for one that reads no more */
     uint32_t lease_drift_percent;
     bool want_help;    /* --help was seen: nothing else is filled in */
     bool want_version; /* --version was seen: nothing else is filled in */

@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "raft/raft.h"
 #include "statemachine/command.h"
+#include "statemachine/feature.h"
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, DAY_MS = 24 * 60 * MINUTE_MS };
 
@@ -162,6 +163,12 @@ static const struct options_row rows[] = {
      .words = "readindex|lease",
      AT(lease_reads),
      .help = "how reads that ask for nothing special are made linearizable"},
+    {.key = "feature-level-max",
+     .kind = OPTIONS_COUNT,
+     .value = "2",
+     RANGE(FEATURE_LEVEL_FIRST, FEATURE_LEVEL_MAX),
+     AT(feature_level_max),
+     .help = "pass for a version that reads no more: holds the end of an upgrade back"},
     {.key = "log-store",
      .kind = OPTIONS_SWITCH,
      .value = "sqlite",

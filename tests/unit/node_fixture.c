@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/heap.h"
+#include "statemachine/feature.h"
 
 enum { START_MS = 1000, POST_BODY_MAX = 16 << 20 };
 
@@ -162,6 +163,7 @@ static void set_options(struct options *options)
         .election_timeout_ms = 400,
         .max_inflight = 64,
         .max_pending_writes = 8192,
+        .feature_level_max = FEATURE_LEVEL_MAX,
         .max_connections = 64,
         .snapshot_entries = 100000,
         .trailing_entries = 10000,
@@ -299,6 +301,7 @@ struct wire_envelope fixture_envelope(const struct peer *peer)
         .from_incarnation = fixture_incarnation(peer->name),
         .protocol = RK_PROTOCOL_VERSION,
         .election_timeout_ms = fixture.options.election_timeout_ms,
+        .feature_level = fixture.others_level,
     };
 }
 

@@ -28,6 +28,7 @@ struct fixture {
     struct node *node;
     struct options options;
     uint64_t now_ms;
+    uint32_t others_level; /* feature level that the others say they read */
     struct root_board *board;
     struct fixture_post posts[FIXTURE_POSTS_MAX];
     uint32_t posts_count;

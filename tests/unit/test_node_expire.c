@@ -44,6 +44,7 @@ static void make_session(void)
 /* So many keys that live for TTL_MS. */
 static void make_keys(uint32_t count)
 {
+    apply(&(struct sm_command){.type = SM_COMMAND_FEATURE_LEVEL, .feature_level.level = 2});
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t name[] = {'k', (uint8_t)('a' + i / 26), (uint8_t)('a' + i % 26)};
         apply(&(struct sm_command){

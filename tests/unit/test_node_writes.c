@@ -71,10 +71,13 @@ static uint64_t last_stamp_ms(void)
 
 static void propose_noop(void)
 {
+    const struct sm_command command = {.type = SM_COMMAND_KV_DELETE_PREFIX};
     struct rk_buf frame;
 
     rk_buf_init(&frame, 4096);
-    rk_frame_end(&frame, rk_frame_begin(&frame, RAFT_ENTRY_COMMAND));
+    const size_t begin = rk_frame_begin(&frame, RAFT_ENTRY_COMMAND);
+    sm_command_encode(&command, &frame);
+    rk_frame_end(&frame, begin);
     ck_assert_int_eq(node_propose(fixture.node, &frame, (struct origin){.type = ORIGIN_NOBODY}),
                      RK_OK);
     node_flush_proposals(fixture.node);

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/heap.h"
 #include "sim/node/world.h"
+#include "statemachine/feature.h"
 
 struct place host_enter(struct host *host)
 {
@@ -109,6 +110,7 @@ void host_init(struct world *world, uint32_t number)
         .session_ttl_min_ms = 10000,
         .idempotency_window_ms = 600000,
         .max_txn_ops = 64,
+        .feature_level_max = FEATURE_LEVEL_MAX,
         .lease_reads = world->knobs.has_leases,
         .lease_drift_percent = 1,
         .snapshot_entries = UINT32_MAX, /* none is taken */
