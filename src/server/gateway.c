@@ -268,6 +268,29 @@ static void answer(struct call *call, struct http_exchange *exchange)
     http_exchange_respond(exchange, &response);
 }
 
+/* Together: the node wakes once for them, and takes them in one turn. */
+static void submit_all(struct gateway_loop *loop)
+{
+    const enum rk_status status =
+        node_submit(loop->gateway->node, loop->submitted, loop->submitted_count);
+
+    for (uint32_t i = 0; status != RK_OK && i < loop->submitted_count; i++) {
+        struct client_request *request = loop->submitted[i];
+        request->status = RK_BUSY;
+        http_server_complete(request->server, request->exchange, request);
+    }
+    loop->submitted_count = 0;
+}
+
+static void on_run_end(void *context)
+{
+    struct gateway_loop *loop = context;
+
+    if (loop->submitted_count > 0) {
+        submit_all(loop);
+    }
+}
+
 static void submit(struct call *call, struct http_exchange *exchange, enum client_kind kind)
 {
     struct client_request *request = &call->request;
@@ -285,9 +308,11 @@ static void submit(struct call *call, struct http_exchange *exchange, enum clien
     }
     http_exchange_suspend(exchange);
     call->completions_due++;
-    if (node_submit(call->loop->gateway->node, request) != RK_OK) {
-        request->status = RK_BUSY;
-        http_server_complete(request->server, exchange, request);
+    struct gateway_loop *loop = call->loop;
+    loop->submitted[loop->submitted_count] = request;
+    loop->submitted_count++;
+    if (loop->submitted_count == GATEWAY_SUBMITTED_MAX) {
+        submit_all(loop);
     }
 }
 
@@ -323,7 +348,7 @@ static void on_hangup(void *context, struct http_exchange *exchange)
     give_up->given_up = &call->request;
     give_up->exchange = exchange;
     give_up->server = call->request.server;
-    if (node_submit(call->loop->gateway->node, give_up) != RK_OK) {
+    if (node_submit(call->loop->gateway->node, &give_up, 1) != RK_OK) {
         rk_heap_free(give_up); /* it waits to its end, then */
         return;
     }
@@ -475,6 +500,7 @@ enum rk_status gateway_open(struct gateway *gateway, struct http_loops **ret, ch
                 .on_complete = on_complete,
                 .on_hangup = on_hangup,
                 .on_end = on_end,
+                .on_run_end = on_run_end,
                 .on_refusal = api_seal_refusal,
                 .connections_max = gateway->options->max_connections,
                 .body_size_max = gateway->options->max_request_size,

@@ -65,7 +65,7 @@ static void wait_for_more(struct event_stream *events)
     call->completions_due++;
     http_exchange_pause(exchange);
     http_exchange_watch_hangup(exchange);
-    if (node_submit(call->loop->gateway->node, request) != RK_OK) {
+    if (node_submit(call->loop->gateway->node, &request, 1) != RK_OK) {
         finish(events, "the node has no room for those who wait");
         http_server_complete(server, exchange, request);
     }

@@ -7,6 +7,8 @@
 #include "server/gateway.h"
 #include "server/shared_answer.h"
 
+enum { GATEWAY_SUBMITTED_MAX = 16 };
+
 struct gateway_loop;
 
 /* One request on its way. */
@@ -41,6 +43,8 @@ struct gateway_loop {
     struct rk_buf identity; /* scratch: of a question */
     struct call *pool;
     uint32_t pool_count;
+    struct client_request *submitted[GATEWAY_SUBMITTED_MAX]; /* not handed to the node yet */
+    uint32_t submitted_count;
 };
 
 struct gateway {

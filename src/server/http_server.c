@@ -528,6 +528,14 @@ static void reap(struct http_server *server)
     }
 }
 
+void http_server_run_shards(struct http_server *server)
+{
+    http_shards_run(server->shards);
+    if (server->options.on_run_end != NULL) {
+        server->options.on_run_end(server->options.context);
+    }
+}
+
 void http_server_run(struct http_server *server, uint64_t now_ms)
 {
     server->now_ms = now_ms > server->now_ms ? now_ms : server->now_ms;
@@ -536,7 +544,7 @@ void http_server_run(struct http_server *server, uint64_t now_ms)
     }
     http_suspend_hear_hangups(server);
     reap(server);
-    http_shards_run(server->shards);
+    http_server_run_shards(server);
 }
 
 /* ---- the end ---- */

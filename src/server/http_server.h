@@ -41,6 +41,9 @@ struct http_server_options {
     /* An exchange that on_request saw is over, answered or not: free what its user pointer points
      * to. Never called while the exchange is suspended. */
     void (*on_end)(void *context, struct http_exchange *exchange);
+    /* All that had come is handled: what on_request kept back, to hand it over together, must go
+     * now. NULL: nothing is kept back. */
+    void (*on_run_end)(void *context);
     /* May add headers to an answer that the server itself gives, to what it does not let through.
      * NULL: none. */
     void (*on_refusal)(enum http_method method, struct http_response *response);

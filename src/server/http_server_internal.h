@@ -23,6 +23,7 @@ struct http_server {
 
 /* http_suspend.c */
 /* Completes what was handed in, up to a bound; returns how many. */
+void http_server_run_shards(struct http_server *server); /* and then on_run_end */
 uint32_t http_suspend_complete_some(struct http_server *server);
 void http_suspend_hear_hangups(struct http_server *server);
 

@@ -151,6 +151,6 @@ void http_server_abandon(struct http_server *server)
              watch != NULL; watch = http_reaper_first(&server->reaper, HTTP_PHASE_SUSPENDED)) {
             abandon_one(server, watch);
         }
-        http_shards_run(server->shards);
+        http_server_run_shards(server);
     } while (server->counts.suspended > 0);
 }

@@ -43,9 +43,10 @@ RK_MUST_USE enum rk_status node_start(const struct node_start_options *start, st
 void node_stop(struct node *node, uint32_t timeout_ms);
 void node_free(struct node *node); /* after node_stop() and after the HTTP loops have stopped */
 
-/* Hands a request over. Errors: RK_BUSY (the mailbox is full, or the node stops: nothing
- * was taken). */
-RK_MUST_USE enum rk_status node_submit(struct node *node, struct client_request *request);
+/* Hands requests over, all or none. Errors: RK_BUSY (the mailbox has no room for them, or the node
+ * stops: nothing was taken). */
+RK_MUST_USE enum rk_status node_submit(struct node *node, struct client_request *const *requests,
+                                       uint32_t count);
 
 /* For the hot path: brings names, leader and numbers of *view up to date; *version is the caller's
  * memory of which view it has (0 at first). Cheap when nothing but numbers moved. What it says of

@@ -80,10 +80,11 @@ void node_refuse_mailbox(struct node *node)
     node_flush_done(node);
 }
 
-enum rk_status node_submit(struct node *node, struct client_request *request)
+enum rk_status node_submit(struct node *node, struct client_request *const *requests,
+                           uint32_t count)
 {
     if (atomic_load(&node->is_closed)) {
         return RK_BUSY;
     }
-    return rk_queue_push(node->mailbox, &request, 1);
+    return rk_queue_push(node->mailbox, requests, count);
 }

@@ -182,12 +182,20 @@ static void on_end(void *context, struct http_exchange *exchange)
     fixture->ends_count++;
 }
 
+static void on_run_end(void *context)
+{
+    struct fixture *fixture = context;
+
+    fixture->requests_run_count = fixture->requests_count;
+}
+
 void fixture_init(struct fixture *fixture)
 {
     *fixture = (struct fixture){.options = {.on_request = on_request,
                                             .on_complete = on_complete,
                                             .on_hangup = on_hangup,
                                             .on_end = on_end,
+                                            .on_run_end = on_run_end,
                                             .context = fixture,
                                             .connections_max = 64,
                                             .body_size_max = 1000,

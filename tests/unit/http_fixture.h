@@ -37,6 +37,7 @@ struct fixture {
     enum fixture_mode mode;
     bool suspends_again;             /* on_complete suspends once more */
     uint32_t requests_count;         /* on_request calls */
+    uint32_t requests_run_count;     /* of these, as many as a later on_run_end saw */
     uint32_t ends_count;             /* on_end calls */
     uint32_t hangups_count;          /* on_hangup calls */
     struct http_exchange *suspended; /* the last one */

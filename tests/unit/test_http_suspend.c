@@ -24,6 +24,20 @@ START_TEST(suspended_exchange_is_answered_from_another_thread)
 }
 END_TEST
 
+/* What on_request kept back is not forgotten, in a turn or at the end. */
+START_TEST(no_turn_ends_without_its_end_being_told)
+{
+    suspend_one();
+    ck_assert_uint_eq(fixture.requests_run_count, 1);
+    struct raw_client *other = raw_open(&fixture);
+    fixture_turn(&fixture);
+    raw_text(other, "GET /at-the-end HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_server_abandon(fixture.server);
+    ck_assert_uint_eq(fixture.requests_run_count, fixture.requests_count);
+    raw_close(other);
+}
+END_TEST
+
 START_TEST(exchange_may_be_suspended_twice)
 {
     suspend_one();
@@ -220,6 +234,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, session_init, session_end);
     tcase_set_timeout(tcase, 30);
     tcase_add_test(tcase, suspended_exchange_is_answered_from_another_thread);
+    tcase_add_test(tcase, no_turn_ends_without_its_end_being_told);
     tcase_add_test(tcase, exchange_may_be_suspended_twice);
     tcase_add_test(tcase, suspended_exchange_is_not_reaped);
     tcase_add_test(tcase, pipelined_request_waits_for_the_suspended_one);

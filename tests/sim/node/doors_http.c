@@ -419,4 +419,7 @@ void http_server_run(struct http_server *server, uint64_t now_ms)
     (void)now_ms;
     run_requests(server);
     run_completions(server);
+    if (server->options.on_run_end != NULL) {
+        server->options.on_run_end(server->options.context);
+    }
 }
