@@ -15,16 +15,6 @@ enum { NS_PER_MS = 1000000, NUMBER_SIZE = 24 };
 
 static const char build_date[] = "1970-01-01T00:00:00Z"; /* builds are reproducible */
 
-static bool json_begin(const struct api_call *call, struct http_response *response,
-                       struct rk_json *json)
-{
-    if (!datacenter_check(call, response)) {
-        return false;
-    }
-    answer_json_begin(call, response, json);
-    return true;
-}
-
 /* Figures are texts, as Go's clients decode them. */
 static void put_number_text(struct rk_json *json, const char *name, uint64_t value)
 {
@@ -103,7 +93,7 @@ enum api_action agent_members_begin(struct api_call *call, const struct node_vie
 {
     struct rk_json json;
 
-    if (json_begin(call, response, &json)) {
+    if (datacenter_json_begin(call, response, &json)) {
         rk_json_array_begin(&json);
         for (uint32_t i = 0; i < node->members_count; i++) {
             member_render(call, node, &json, &node->members[i], request_has(call, "wan"));
@@ -208,7 +198,7 @@ enum api_action agent_self_begin(struct api_call *call, const struct node_view *
 {
     struct rk_json json;
 
-    if (!json_begin(call, response, &json)) {
+    if (!datacenter_json_begin(call, response, &json)) {
         return API_RESPOND;
     }
     rk_json_object_begin(&json);
@@ -234,7 +224,7 @@ enum api_action agent_version_begin(struct api_call *call, const struct node_vie
     struct rk_json json;
 
     (void)node;
-    if (json_begin(call, response, &json)) {
+    if (datacenter_json_begin(call, response, &json)) {
         rk_json_object_begin(&json);
         rk_json_member_text(&json, "SHA", "");
         rk_json_member_text(&json, "BuildDate", build_date);

@@ -124,20 +124,15 @@ static size_t list_read(struct http_stream *stream, uint8_t *data, size_t size)
     size_t filled = 0;
 
     while (filled < size) {
-        const size_t left = list->chunk.size - list->chunk_sent;
-        if (left == 0 && list->is_done) {
-            break;
-        }
-        if (left == 0) {
+        if (list->chunk_sent == list->chunk.size) {
+            if (list->is_done) {
+                break;
+            }
             rk_buf_reset(&list->chunk);
             list->chunk_sent = 0;
             slice_render(list);
-            continue;
         }
-        const size_t step = left < size - filled ? left : size - filled;
-        memcpy(data + filled, list->chunk.data + list->chunk_sent, step);
-        list->chunk_sent += step;
-        filled += step;
+        filled += rk_buf_read(&list->chunk, &list->chunk_sent, data + filled, size - filled);
     }
     return filled;
 }

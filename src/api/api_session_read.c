@@ -141,13 +141,7 @@ static size_t list_read(struct http_stream *stream, uint8_t *data, size_t size)
         list->chunk_sent = 0;
         slice_render(list);
     }
-    const size_t left = list->chunk.size - list->chunk_sent;
-    const size_t step = left < size ? left : size;
-    if (step > 0) {
-        memcpy(data, list->chunk.data + list->chunk_sent, step);
-    }
-    list->chunk_sent += step;
-    return step;
+    return rk_buf_read(&list->chunk, &list->chunk_sent, data, size);
 }
 
 static void list_close(struct http_stream *stream)

@@ -6,23 +6,12 @@
 #include "api/request.h"
 #include "base/assert.h"
 
-/* False: another datacenter was asked for and the response says so. */
-static bool json_begin(const struct api_call *call, struct http_response *response,
-                       struct rk_json *json)
-{
-    if (!datacenter_check(call, response)) {
-        return false;
-    }
-    answer_json_begin(call, response, json);
-    return true;
-}
-
 enum api_action status_leader_begin(struct api_call *call, const struct node_view *node,
                                     struct http_response *response)
 {
     struct rk_json json;
 
-    if (json_begin(call, response, &json)) {
+    if (datacenter_json_begin(call, response, &json)) {
         rk_json_text(&json, node->has_leader ? node->leader_peer_address : "");
     }
     return API_RESPOND;
@@ -34,7 +23,7 @@ enum api_action status_peers_begin(struct api_call *call, const struct node_view
     struct rk_json json;
 
     RK_ASSERT(node->members_count <= RAFT_MEMBERS_MAX);
-    if (json_begin(call, response, &json)) {
+    if (datacenter_json_begin(call, response, &json)) {
         rk_json_array_begin(&json);
         for (uint32_t i = 0; i < node->members_count; i++) {
             rk_json_text(&json, node->members[i].peer_address);
@@ -85,7 +74,7 @@ enum api_action status_node_begin(struct api_call *call, const struct node_view 
 {
     struct rk_json json;
 
-    if (!json_begin(call, response, &json)) {
+    if (!datacenter_json_begin(call, response, &json)) {
         return API_RESPOND;
     }
     rk_json_object_begin(&json);
@@ -179,7 +168,7 @@ enum api_action cluster_members_begin(struct api_call *call, const struct node_v
     if (request_has(call, "consistent")) {
         return admin_look(call, response);
     }
-    if (json_begin(call, response, &json)) {
+    if (datacenter_json_begin(call, response, &json)) {
         members_render(&json, node);
     }
     return API_RESPOND;

@@ -115,6 +115,16 @@ bool datacenter_check(const struct api_call *call, struct http_response *respons
     return false;
 }
 
+bool datacenter_json_begin(const struct api_call *call, struct http_response *response,
+                           struct rk_json *json)
+{
+    if (!datacenter_check(call, response)) {
+        return false;
+    }
+    answer_json_begin(call, response, json);
+    return true;
+}
+
 bool namespace_check(const struct api_call *call, struct http_response *response)
 {
     static const char *const names[] = {"ns", "partition", "peer", "sameness-group"};

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "api/api.h"
+#include "base/json_write.h"
 
 /* Checks stale, consistent, leader, cached, max_stale, wait and index, in the contract's order,
  * and sets call->consistency, max_stale_ms, after and wait_us: 5 min if the request does not say,
@@ -25,6 +26,10 @@ void read_options_watch(struct api_call *call, enum sm_topic_kind kind, struct r
 
 /* dc must be ours. False: the response is made. */
 bool datacenter_check(const struct api_call *call, struct http_response *response);
+
+/* Checks dc and starts a JSON body. False: the response is made. */
+bool datacenter_json_begin(const struct api_call *call, struct http_response *response,
+                           struct rk_json *json);
 
 /* ns, partition, peer and sameness-group may be empty or `default`: answering from another place
  * than asked would be worse than refusing. False: the response is made. */

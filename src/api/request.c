@@ -212,26 +212,15 @@ bool request_has(const struct api_call *call, const char *name)
     return request_parameter(call, name) != NULL;
 }
 
-static bool stays_plain(uint8_t byte)
-{
-    return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') ||
-           byte == '-' || byte == '_' || byte == '.' || byte == '~';
-}
-
 static void encode_text(const char *text, struct rk_buf *buf)
 {
-    static const char digits[] = "0123456789ABCDEF";
-
-    for (; *text != '\0'; text++) {
-        const uint8_t byte = (uint8_t)*text;
-        if (stays_plain(byte)) {
-            rk_buf_append_byte(buf, byte);
-        } else if (byte == ' ') {
+    while (*text != '\0') {
+        const size_t size = strcspn(text, " ");
+        rk_percent_encode(bytes_of(text, size), "", buf);
+        text += size;
+        if (*text == ' ') {
             rk_buf_append_byte(buf, '+');
-        } else {
-            rk_buf_append_byte(buf, '%');
-            rk_buf_append_byte(buf, (uint8_t)digits[byte >> 4]);
-            rk_buf_append_byte(buf, (uint8_t)digits[byte & 15]);
+            text++;
         }
     }
 }

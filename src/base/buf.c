@@ -107,6 +107,18 @@ void rk_buf_append_hex64(struct rk_buf *buf, uint64_t value)
     rk_buf_append(buf, digits, sizeof(digits));
 }
 
+size_t rk_buf_read(const struct rk_buf *buf, size_t *offset, uint8_t *data, size_t size)
+{
+    RK_ASSERT(*offset <= buf->size);
+    const size_t left = buf->size - *offset;
+    const size_t step = left < size ? left : size;
+    if (step > 0) {
+        memcpy(data, buf->data + *offset, step);
+        *offset += step;
+    }
+    return step;
+}
+
 struct rk_bytes rk_buf_bytes(const struct rk_buf *buf)
 {
     RK_ASSERT(buf->size <= UINT32_MAX);

@@ -48,6 +48,10 @@ void rk_buf_append_hex64(struct rk_buf *buf, uint64_t value);  /* 16 lower-case 
  * call on `buf`; NULL when refused (and then overflowed is set). */
 uint8_t *rk_buf_extend(struct rk_buf *buf, size_t size);
 
+/* Copies what stands behind *offset, at most `size` bytes, to `data` and moves *offset behind it.
+ * Returns how many; 0 at the end. */
+size_t rk_buf_read(const struct rk_buf *buf, size_t *offset, uint8_t *data, size_t size);
+
 /* Lends the contents until the next call on `buf`. Asserts size <= UINT32_MAX. */
 struct rk_bytes rk_buf_bytes(const struct rk_buf *buf);
 

@@ -118,15 +118,9 @@ struct resumed_stream {
 static size_t resumed_read(struct http_stream *stream, uint8_t *data, size_t size)
 {
     struct resumed_stream *resumed = (struct resumed_stream *)(void *)stream;
-    const size_t left = resumed->head.size - resumed->head_sent;
-    const size_t step = left < size ? left : size;
+    const size_t step = rk_buf_read(&resumed->head, &resumed->head_sent, data, size);
 
-    if (left == 0) {
-        return resumed->rest->read(resumed->rest, data, size);
-    }
-    memcpy(data, resumed->head.data + resumed->head_sent, step);
-    resumed->head_sent += step;
-    return step;
+    return step > 0 ? step : resumed->rest->read(resumed->rest, data, size);
 }
 
 static void resumed_close(struct http_stream *stream)

@@ -289,3 +289,25 @@ enum rk_status rk_percent_decode(struct rk_bytes text, bool plus_is_space, struc
     }
     return RK_OK;
 }
+
+static bool stays_plain(uint8_t byte, const char *plain)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+           (byte >= 'A' && byte <= 'Z') ||
+           (byte != '\0' && (strchr("-._~", byte) != NULL || strchr(plain, byte) != NULL));
+}
+
+void rk_percent_encode(struct rk_bytes bytes, const char *plain, struct rk_buf *buf)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (uint32_t i = 0; i < bytes.size; i++) {
+        const uint8_t byte = bytes.data[i];
+        const uint8_t escape[] = {'%', (uint8_t)digits[byte >> 4], (uint8_t)digits[byte & 15]};
+        if (stays_plain(byte, plain)) {
+            rk_buf_append_byte(buf, byte);
+        } else {
+            rk_buf_append(buf, escape, sizeof(escape));
+        }
+    }
+}

@@ -36,6 +36,9 @@ RK_MUST_USE enum rk_status rk_parse_size(const char *text, uint64_t *ret_bytes);
 RK_MUST_USE enum rk_status rk_percent_decode(struct rk_bytes text, bool plus_is_space,
                                              struct rk_buf *buf);
 
+/* Appends `bytes` with %XX for all but letters, digits, - . _ ~ and the bytes of `plain`. */
+void rk_percent_encode(struct rk_bytes bytes, const char *plain, struct rk_buf *buf);
+
 /* Appends standard padded base64. */
 void rk_base64_encode(struct rk_bytes bytes, struct rk_buf *buf);
 /* Appends the decoded bytes; padding required, line breaks allowed. Errors: RK_INVALID,

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "base/parse.h"
 
 enum { CONNECT_TIMEOUT_MS = 5000, STATUS_NO_ANSWER = 0, STATUS_OK = 200 };
 
@@ -286,23 +287,9 @@ enum rk_status client_base_parse(const char *addr, char *ret, size_t ret_size)
     return used > 0 && (size_t)used < ret_size ? RK_OK : RK_TOO_LARGE;
 }
 
-static bool is_plain(char byte)
-{
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-           (byte >= '0' && byte <= '9') || (byte != '\0' && strchr("-._~/", byte) != NULL);
-}
-
 void client_append_key(struct rk_buf *buf, const char *key)
 {
-    static const char digits[] = "0123456789ABCDEF";
+    const struct rk_bytes bytes = {.data = (const uint8_t *)key, .size = (uint32_t)strlen(key)};
 
-    for (; *key != '\0'; key++) {
-        const uint8_t byte = (uint8_t)*key;
-        if (is_plain(*key)) {
-            rk_buf_append_byte(buf, byte);
-        } else {
-            const uint8_t escape[] = {'%', (uint8_t)digits[byte >> 4], (uint8_t)digits[byte & 15]};
-            rk_buf_append(buf, escape, sizeof(escape));
-        }
-    }
+    rk_percent_encode(bytes, "/", buf);
 }

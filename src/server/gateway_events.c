@@ -4,8 +4,6 @@
  * has taken what it was sent, the next slice is rendered from the root of that moment, and when there
  * is none its connection waits, like a blocking read, for the prefix to change. So a slow reader
  * costs nothing but the slice under way, until it falls behind the history and is cut off. */
-#include <string.h>
-
 #include "api/api_watch.h"
 #include "base/clock.h"
 #include "base/heap.h"
@@ -20,18 +18,6 @@ struct event_stream {
     size_t chunk_sent;
     bool is_over; /* the chunk is the last */
 };
-
-static size_t take(struct event_stream *events, uint8_t *data, size_t size)
-{
-    const size_t left = events->chunk.size - events->chunk_sent;
-    const size_t step = left < size ? left : size;
-
-    if (step > 0) {
-        memcpy(data, events->chunk.data + events->chunk_sent, step);
-        events->chunk_sent += step;
-    }
-    return step;
-}
 
 static void finish(struct event_stream *events, const char *reason)
 {
@@ -103,7 +89,7 @@ static size_t events_read(struct http_stream *stream, uint8_t *data, size_t size
             return HTTP_STREAM_WAIT;
         }
     }
-    return take(events, data, size);
+    return rk_buf_read(&events->chunk, &events->chunk_sent, data, size);
 }
 
 static void events_close(struct http_stream *stream)

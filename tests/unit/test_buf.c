@@ -156,6 +156,24 @@ START_TEST(growth_is_geometric)
 }
 END_TEST
 
+START_TEST(reads_go_on_where_the_last_one_ended)
+{
+    struct rk_buf text;
+    uint8_t part[4];
+    size_t offset = 0;
+    rk_buf_init(&text, 16);
+    ck_assert_uint_eq(rk_buf_read(&text, &offset, part, sizeof(part)), 0);
+    rk_buf_append_text(&text, "abcdef");
+    ck_assert_uint_eq(rk_buf_read(&text, &offset, part, sizeof(part)), 4);
+    ck_assert_mem_eq(part, "abcd", 4);
+    ck_assert_uint_eq(rk_buf_read(&text, &offset, part, sizeof(part)), 2);
+    ck_assert_mem_eq(part, "efcd", 4);
+    ck_assert_uint_eq(rk_buf_read(&text, &offset, part, sizeof(part)), 0);
+    ck_assert_uint_eq(offset, 6);
+    rk_buf_done(&text);
+}
+END_TEST
+
 START_TEST(bytes_of_more_than_32_bits_abort)
 {
     const struct rk_buf huge = {.size = (size_t)UINT32_MAX + 1};
@@ -179,6 +197,7 @@ int main(void)
     tcase_add_test(tcase, extend_lends_the_place_at_the_end);
     tcase_add_test(tcase, extend_by_nothing_is_not_a_refusal);
     tcase_add_test(tcase, growth_is_geometric);
+    tcase_add_test(tcase, reads_go_on_where_the_last_one_ended);
     tcase_add_test_raise_signal(tcase, bytes_of_more_than_32_bits_abort, SIGABRT);
     return run_suite("buf", tcase);
 }

@@ -319,6 +319,19 @@ START_TEST(base64_past_the_ceiling_is_too_large)
 }
 END_TEST
 
+START_TEST(percent_leaves_what_needs_no_escape)
+{
+    rk_buf_reset(&buf);
+    rk_percent_encode(bytes_of("aZ09-._~/ +%\xff\n"), "/", &buf);
+    rk_buf_append_byte(&buf, '\0');
+    ck_assert_str_eq((const char *)buf.data, "aZ09-._~/%20%2B%25%FF%0A");
+    rk_buf_reset(&buf);
+    rk_percent_encode(bytes_of("a/b"), "", &buf);
+    rk_buf_append_byte(&buf, '\0');
+    ck_assert_str_eq((const char *)buf.data, "a%2Fb");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("parse");
@@ -329,6 +342,7 @@ int main(void)
     tcase_add_loop_test(tcase, duration_follows_the_rules_of_go, 0, COUNT(duration_cases));
     tcase_add_loop_test(tcase, duration_is_printed_as_by_go, 0, COUNT(printed_cases));
     tcase_add_loop_test(tcase, percent_is_decoded_once, 0, COUNT(percent_cases));
+    tcase_add_test(tcase, percent_leaves_what_needs_no_escape);
     tcase_add_test(tcase, percent_past_the_ceiling_is_too_large);
     tcase_add_loop_test(tcase, base64_encodes_and_decodes, 0, COUNT(base64_cases));
     tcase_add_test(tcase, base64_takes_line_breaks);
