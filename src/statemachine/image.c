@@ -473,9 +473,8 @@ enum rk_status sm_image_finish(struct sm_image_reader *reader, struct sm **ret)
         return RK_CORRUPT;
     }
     sm_lock_rebuild(reader->sm);
-    sm_session_rebuild(reader->sm);
     sm_once_rebuild(reader->sm);
-    sm_ttl_rebuild(reader->sm);
+    sm_deadline_rebuild(reader->sm);
     const struct sm_root root = sm_publish(reader->sm);
     if (sm_digest(&root) != reader->digest) {
         return RK_CORRUPT;

@@ -58,6 +58,30 @@ void sm_deadline_remove(struct sm *sm, const struct sm_deadline *deadline)
     RK_ASSERT(was_there);
 }
 
+/* In each of these maps the flags of an entry say when it ends; 0: never. */
+static void rebuild_of(struct sm *sm, enum sm_deadline_kind kind, const struct omap_node *root)
+{
+    const struct omap_cut start = {.side = OMAP_BEFORE};
+    struct omap_entry entry;
+
+    for (struct omap_place at = omap_first_after(root, start); at.item != NULL;
+         at = omap_next(root, at)) {
+        omap_item_read(at.item, &entry);
+        if (entry.flags > 0) {
+            sm_deadline_add(
+                sm, &(struct sm_deadline){.time_ms = entry.flags, .kind = kind, .name = entry.key});
+        }
+    }
+}
+
+void sm_deadline_rebuild(struct sm *sm)
+{
+    rebuild_of(sm, SM_DEADLINE_SESSION, sm->sessions.root);
+    rebuild_of(sm, SM_DEADLINE_DELAY, sm->delays.root);
+    rebuild_of(sm, SM_DEADLINE_TOKEN, sm->tokens.root);
+    rebuild_of(sm, SM_DEADLINE_KEY, sm->ttls.root);
+}
+
 static bool first_after(const struct sm *sm, struct omap_cut cut, enum sm_deadline_kind kind,
                         struct sm_deadline *ret)
 {

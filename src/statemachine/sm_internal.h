@@ -76,7 +76,6 @@ void sm_ttl_apply_expire(struct sm *sm, const struct sm_place *place,
 /* Lists what is over; see sm_find_expired(). */
 void sm_ttl_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
                          struct sm_command_expire *ret);
-void sm_ttl_rebuild(struct sm *sm);
 
 /* sm_tell.c: what becomes an event. */
 enum sm_cause sm_tell_cause(const struct sm_command *command);
@@ -139,7 +138,6 @@ bool sm_session_exists(const struct sm *sm, const struct session_id *id);
 /* Lists what is over; see sm_find_expired(). */
 void sm_session_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
                              struct sm_command_expire *ret);
-void sm_session_rebuild(struct sm *sm);
 
 /* sm_deadline.c: what ends when. */
 /* A time that is never reached is the sum of times that are too great. */
@@ -156,6 +154,7 @@ struct sm_deadline {
     struct rk_bytes name; /* a session's id, a key */
 };
 void sm_deadline_add(struct sm *sm, const struct sm_deadline *deadline);
+void sm_deadline_rebuild(struct sm *sm);
 void sm_deadline_remove(struct sm *sm, const struct sm_deadline *deadline);
 /* The earliest of that kind, and the one after `before`; false: there is none. The name is lent
  * until the next sm_reclaim(). */

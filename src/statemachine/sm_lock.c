@@ -329,11 +329,4 @@ void sm_lock_rebuild(struct sm *sm)
         memcpy(id.bytes, entry.value.data, SESSION_ID_SIZE);
         held_add(sm, &id, entry.key);
     }
-    for (struct omap_place at = omap_first_after(sm->delays.root, start); at.item != NULL;
-         at = omap_next(sm->delays.root, at)) {
-        omap_item_read(at.item, &entry);
-        sm_deadline_add(sm, &(struct sm_deadline){.time_ms = entry.flags,
-                                                  .kind = SM_DEADLINE_DELAY,
-                                                  .name = entry.key});
-    }
 }

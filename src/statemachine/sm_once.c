@@ -114,8 +114,5 @@ void sm_once_rebuild(struct sm *sm)
          at = omap_next(sm->tokens.root, at)) {
         omap_item_read(at.item, &entry);
         sm->tokens_bytes += entry.value.size;
-        sm_deadline_add(sm, &(struct sm_deadline){.time_ms = entry.flags,
-                                                  .kind = SM_DEADLINE_TOKEN,
-                                                  .name = entry.key});
     }
 }

@@ -147,20 +147,6 @@ void sm_session_apply_expire(struct sm *sm, const struct sm_place *place,
     sm_once_sweep(sm, place->time_ms);
 }
 
-void sm_session_rebuild(struct sm *sm)
-{
-    const struct omap_cut start = {.side = OMAP_BEFORE};
-    struct session_id id;
-    struct omap_entry entry;
-
-    for (struct omap_place at = omap_first_after(sm->sessions.root, start); at.item != NULL;
-         at = omap_next(sm->sessions.root, at)) {
-        omap_item_read(at.item, &entry);
-        memcpy(id.bytes, entry.key.data, SESSION_ID_SIZE);
-        deadline_set(sm, &id, 0, entry.flags);
-    }
-}
-
 /* --- what the leader proposes --- */
 
 void sm_session_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,

@@ -160,17 +160,3 @@ void sm_ttl_find_expired(const struct sm *sm, const struct sm_place *now, struct
     }
     ret->items = rk_buf_bytes(items);
 }
-
-void sm_ttl_rebuild(struct sm *sm)
-{
-    const struct omap_cut start = {.side = OMAP_BEFORE};
-    struct omap_entry entry;
-
-    for (struct omap_place at = omap_first_after(sm->ttls.root, start); at.item != NULL;
-         at = omap_next(sm->ttls.root, at)) {
-        omap_item_read(at.item, &entry);
-        sm_deadline_add(sm, &(struct sm_deadline){.time_ms = entry.flags,
-                                                  .kind = SM_DEADLINE_KEY,
-                                                  .name = entry.key});
-    }
-}
