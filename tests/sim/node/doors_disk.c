@@ -2,6 +2,7 @@
  * transaction, and a crash leaves of what was under way all or nothing, or, where SQLite does the
  * writing, whatever its file system kept. What is done to the store is production code
  * (server/disk_work.c). */
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,13 +55,35 @@ void image_free(struct image *image)
     *image = (struct image){0};
 }
 
-void image_append(struct image *image, const struct rk_frame *frame)
+static void image_make(struct image *image)
 {
-    RK_ASSERT(frame->index == image->last + 1 && frame->index < LOG_MAX);
     if (image->entries == NULL) {
         image->entries = calloc(LOG_MAX, sizeof(struct image_entry));
         RK_ASSERT(image->entries != NULL);
     }
+}
+
+void image_take_snapshot(struct image *image, raft_index index)
+{
+    const struct world *world = sim_world;
+
+    if (index > world->committed_last) {
+        world_fail("O3", "a snapshot is of entry %llu, which is not committed",
+                   (unsigned long long)index);
+    }
+    image_make(image);
+    for (raft_index i = 1; i <= index; i++) {
+        image->entries[i] = (struct image_entry){.term = world->committed[i].term,
+                                                 .chain = world->committed[i].chain};
+    }
+    image->base = index;
+    image->last = index;
+}
+
+void image_append(struct image *image, const struct rk_frame *frame)
+{
+    RK_ASSERT(frame->index == image->last + 1 && frame->index < LOG_MAX);
+    image_make(image);
     image->last = frame->index;
     image->entries[frame->index] = (struct image_entry){.term = frame->term, .chain = frame->chain};
 }
@@ -69,6 +92,10 @@ static void image_write(struct image *image, const struct raft_write *write)
 {
     if (write->has_hard_state) {
         image->hard_state = write->hard_state;
+    }
+    if (write->snapshot != NULL) {
+        image_take_snapshot(image, write->snapshot->id.index);
+        sim_world->counts->snapshots_installed++;
     }
     if (write->truncate_from != 0) {
         image->last = write->truncate_from - 1;
@@ -121,7 +148,7 @@ static void run_jobs(struct disk_thread *disk)
 
     arm_failure(disk);
     while (done < disk->under_way) {
-        const bool is_write = disk->jobs[done]->type == DISK_WRITE;
+        const bool is_write = disk->jobs[done]->type != DISK_READ;
         struct sim_heap *before =
             sim_heap_use(is_write ? &disk->host->disk_heap : &disk->host->heap);
         const uint32_t run = disk_work_run(&disk->work, disk->jobs + done, disk->under_way - done);
@@ -205,6 +232,10 @@ void sim_disk_fail(struct host *host)
         host->store_fails_at = 1 + tape_draw(&host->world->tape, TAPE_DISK, 40);
         host->stays_dead = tape_draw(&host->world->tape, TAPE_DISK, 2) == 0;
     }
+    if (host->world->knobs.has_snapshots && tape_draw(&host->world->tape, TAPE_DISK, 2) == 0) {
+        host->store_fails_at = 0; /* another place of the disk is bad */
+        simfs_arm(host->files, 1 + tape_draw(&host->world->tape, TAPE_DISK, 40), EIO, false);
+    }
 }
 
 /* -- the end -- */
@@ -218,7 +249,8 @@ void sim_disk_crash(struct disk_thread *disk)
 
     host->open_truncation = UINT64_MAX;
     for (uint32_t i = 0; i < disk->jobs_count; i++) {
-        const raft_index from = disk->jobs[i]->write.truncate_from;
+        const struct raft_write *write = &disk->jobs[i]->write;
+        const raft_index from = write->snapshot != NULL ? 1 : write->truncate_from;
         if (from != 0 && from < host->open_truncation) {
             host->open_truncation = from;
         }

@@ -247,7 +247,8 @@ static void on_request(struct world *world, struct host *host, void *context, ui
 static bool may_repeat(const struct rpc *rpc)
 {
     return strcmp(rpc->path, "/raft/append") == 0 || strcmp(rpc->path, "/raft/vote") == 0 ||
-           strcmp(rpc->path, "/raft/identity") == 0 || strcmp(rpc->path, "/raft/timeout-now") == 0;
+           strcmp(rpc->path, "/raft/identity") == 0 || strcmp(rpc->path, "/raft/snapshot") == 0 ||
+           strcmp(rpc->path, "/raft/timeout-now") == 0;
 }
 
 static void send_once(struct world *world, struct rpc *rpc, enum link_class class, bool is_repeat)

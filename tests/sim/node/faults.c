@@ -4,7 +4,13 @@
 
 #include "sim/node/world.h"
 
-enum { LOOK_US = 20 * MS, MILLION = 1000000, DOWN_LOOKS_MAX = 300 };
+enum {
+    LOOK_US = 20 * MS,
+    MILLION = 1000000,
+    DOWN_LOOKS_MAX = 300,
+    /* Who is behind must be able to take one before the next makes it worthless. */
+    HEALED_SNAPSHOT_ENTRIES = 2000,
+};
 
 static void on_start(struct world *world, struct host *host, void *context, uint64_t number)
 {
@@ -181,6 +187,7 @@ static void on_space(struct world *world, struct host *host, void *context, uint
     (void)world;
     (void)context;
     host->is_disk_full = false;
+    simfs_set_full(host->files, false);
     (void)number;
 }
 
@@ -188,6 +195,7 @@ static void disk_full(struct world *world, struct host *host)
 {
     world->counts->full_disks++;
     host->is_disk_full = true;
+    simfs_set_full(host->files, tape_draw(&world->tape, TAPE_FAULT, 2) == 1);
     world_tell(world, host, "has a disk that is nearly full");
     world_at(world, world->now_us + draw_time_us(world, 200, 3000), on_space, host, NULL, 0);
 }
@@ -251,6 +259,29 @@ static void cut_short(struct world *world, struct host *host)
     fault_start_later(host, 1000);
 }
 
+/* The newest snapshot is damaged, and another, or the log from its beginning, takes its place. */
+static bool may_rot(const struct host *host)
+{
+    const struct log_store *store = host->store;
+
+    if (!host->is_running || !host->world->knobs.has_snapshots || store->snapshots_count == 0) {
+        return false;
+    }
+    return store->bounds.base.index == 0 ||
+           (store->snapshots_count > 1 &&
+            store->snapshots[store->snapshots_count - 2].id.index >= store->bounds.base.index);
+}
+
+static void rot(struct world *world, struct host *host)
+{
+    if (!may_rot(host)) {
+        return;
+    }
+    host_crash(host, "a snapshot is damaged");
+    world->counts->snapshots_damaged += simfs_damage(host->files, "snap-");
+    fault_start_later(host, 1000);
+}
+
 /* -- clients and operators that make it worse -- */
 
 static void burst(struct world *world)
@@ -268,10 +299,10 @@ static void burst(struct world *world)
 static void strike(struct world *world, uint32_t which)
 {
     const struct knobs *knobs = &world->knobs;
-    const uint32_t rates[] = {knobs->crash,      knobs->crash_leader, knobs->power,
-                              knobs->stop,       knobs->pause,        knobs->partition,
-                              knobs->disk_error, knobs->disk_full,    knobs->wipe,
-                              knobs->cut_short,  knobs->burst,        knobs->transfer};
+    const uint32_t rates[] = {
+        knobs->crash,     knobs->crash_leader, knobs->power,     knobs->stop, knobs->pause,
+        knobs->partition, knobs->disk_error,   knobs->disk_full, knobs->wipe, knobs->cut_short,
+        knobs->burst,     knobs->transfer,     knobs->rot};
     uint32_t kind = 0;
 
     while (kind < sizeof(rates) / sizeof(rates[0]) && which >= rates[kind]) {
@@ -319,8 +350,11 @@ static void strike(struct world *world, uint32_t which)
     case 10:
         burst(world);
         break;
-    default:
+    case 11:
         operator_transfer(world);
+        break;
+    default:
+        rot(world, host);
         break;
     }
 }
@@ -360,6 +394,11 @@ void faults_heal(struct world *world)
     for (uint32_t i = 0; i < world->hosts_count; i++) {
         struct host *host = &world->hosts[i];
         host->is_disk_full = false;
+        simfs_set_full(host->files, false);
+        simfs_arm(host->files, 0, 0, false);
+        if (world->knobs.has_snapshots) {
+            host->options.snapshot_entries = HEALED_SNAPSHOT_ENTRIES;
+        }
         host->paused_until_us = 0;
         if (host->is_frozen && host->is_running) {
             host_crash(host, "for ever");

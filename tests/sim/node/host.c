@@ -200,7 +200,8 @@ static void ended(struct host *host)
 {
     const enum rk_status status = host->end_status;
 
-    if ((status == RK_IO || status == RK_FULL) && host->store_fails_at != 0) {
+    if ((status == RK_IO || status == RK_FULL) &&
+        (host->store_fails_at != 0 || simfs_has_failed(host->files))) {
         host_crash(host, "storage error");
         fault_start_later(host, 1000);
         return;
@@ -233,6 +234,10 @@ static void finish_stop(struct host *host)
     host->life++;
     host->turn_at_us = UINT64_MAX;
     host->loop_at_us = UINT64_MAX;
+    if (simfs_open_count(host->files) != 0) {
+        world_fail("O16", "n%u stopped and left %u files open", host->number + 1,
+                   simfs_open_count(host->files));
+    }
     if (host->heap.count != 0) {
         world_fail("O16", "n%u stopped and left %llu blocks behind", host->number + 1,
                    (unsigned long long)host->heap.count);
@@ -300,7 +305,7 @@ static enum rk_status open_node(struct host *host, struct high_water *water, cha
         .options = &host->options,
         .store = host->store,
         .water = water,
-        .snaps = snap_store_mem_new(),
+        .snaps = store_snapshots(host),
         .board = host->board,
     };
 
@@ -327,6 +332,7 @@ static void refused(struct host *host, enum rk_status status, const char *messag
     if (host->world->knobs.has_sqlite) {
         host->store = NULL; /* closed by then */
     }
+    store_restore(host);
     sim_heap_drop(&host->heap);
 }
 
@@ -344,6 +350,7 @@ void host_start(struct host *host)
     host->store_fails_at = 0;
     store_open(host, &water);
     oracle_restarted(host);
+    store_keep(host);
     host->board = root_board_new(GATEWAY_SLOTS_PER_LOOP + 1);
     const enum rk_status status = open_node(host, water, message, sizeof(message));
     if (status != RK_OK) {
@@ -376,6 +383,7 @@ void host_crash(struct host *host, const char *why)
     sim_server_crash(host->loops->server);
     sim_link_crash(host->link);
     sim_disk_crash(host->disk);
+    sim_snap_crash(host->snaps);
     host->life++;
     host->turn_at_us = UINT64_MAX;
     host->loop_at_us = UINT64_MAX;

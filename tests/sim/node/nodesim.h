@@ -53,6 +53,15 @@
     X(members_replaced)       \
     X(members_promoted)       \
     X(recovered_logs)         \
+    X(snapshots_taken)        \
+    X(snapshots_refused)      \
+    X(torn_snapshots)         \
+    X(snapshot_pieces)        \
+    X(snapshots_received)     \
+    X(snapshots_installed)    \
+    X(snapshots_at_start)     \
+    X(logs_given_up)          \
+    X(snapshots_damaged)      \
     X(sqlite_runs)
 
 /* How often things came to pass: the table of what a batch is worth. */

@@ -185,6 +185,33 @@ static void promised_append(const struct host *host, const struct raft_message *
     }
 }
 
+static void promised_snapshot(const struct host *host, struct rk_bytes body)
+{
+    const struct world *world = host->world;
+    struct wire_snapshot_answer answer;
+    struct image_entry held;
+    const char *reason = NULL;
+
+    if (wire_decode_snapshot_answer(body, &answer, &reason) != RK_OK) {
+        return;
+    }
+    const struct raft_hard_state *durable = &host->durable.hard_state;
+    /* Short of its end it repeats the leader's term, which promises nothing. */
+    if (durable->term < answer.term && (answer.is_over || world->leaders[answer.term] == 0)) {
+        world_fail("O3", "n%u answers in term %" PRIu64 ", its disk has %" PRIu64, host->number + 1,
+                   answer.term, durable->term);
+    }
+    if (!answer.is_over || !answer.accepted || durable->term > answer.term) {
+        return;
+    }
+    if (!image_get(&host->durable, answer.match, &held) || answer.match > world->committed_last ||
+        held.chain != world->committed[answer.match].chain) {
+        world_fail("O3",
+                   "n%u says that it has a snapshot of entry %" PRIu64 ", and its disk has not",
+                   host->number + 1, answer.match);
+    }
+}
+
 static bool is_pre_vote(const struct raft_message *message)
 {
     return message->type == RAFT_VOTE_RESPONSE && message->vote_response.pre_vote;
@@ -195,6 +222,9 @@ void oracle_promised(struct host *host, const char *path, struct rk_bytes body)
     static struct wire_message decoded; /* too large for the stack */
     const char *reason = NULL;
 
+    if (strcmp(path, "/raft/snapshot") == 0) {
+        promised_snapshot(host, body);
+    }
     if ((strcmp(path, "/raft/vote") != 0 && strcmp(path, "/raft/append") != 0) ||
         wire_decode_message(body, path, false, &decoded, &reason) != RK_OK) {
         return;
@@ -226,17 +256,66 @@ static enum rk_status on_entry(void *context, const struct raft_entry *entry)
     return status;
 }
 
+/* What a snapshot that came since has replaced was not committed. */
+static bool may_be_gone(const struct host *host, const struct image *before, raft_index index)
+{
+    const struct world *world = host->world;
+
+    return index >= host->open_truncation ||
+           (host->durable.base > before->base &&
+            (index > world->committed_last ||
+             before->entries[index].chain != world->committed[index].chain));
+}
+
 static void check_kept(const struct host *host, const struct image *before)
 {
     const struct image *after = &host->durable;
 
-    for (raft_index i = 1; i <= before->last && i < host->open_truncation; i++) {
+    for (raft_index i = 1; i <= before->last; i++) {
         struct image_entry held = {.term = 0};
-        if (!image_get(after, i, &held) || held.chain != before->entries[i].chain) {
+        const bool is_kept = image_get(after, i, &held) && held.chain == before->entries[i].chain;
+        if (!is_kept && !may_be_gone(host, before, i)) {
             world_fail("O3", "n%u came back without entry %" PRIu64 ", which was durable",
                        host->number + 1, i);
         }
     }
+}
+
+/* What its disk holds now. */
+static void read_disk(struct host *host)
+{
+    const struct world *world = host->world;
+    const struct log_bounds *bounds = &host->store->bounds;
+    raft_index bad_index = 0;
+
+    image_free(&host->durable);
+    host->durable.hard_state = host->store->hard_state;
+    if (bounds->base.index > 0) {
+        image_take_snapshot(&host->durable, bounds->base.index);
+        if (bounds->base_chain != world->committed[bounds->base.index].chain) {
+            world_fail("O3", "n%u has a log that begins after another entry %" PRIu64,
+                       host->number + 1, bounds->base.index);
+        }
+    }
+    const enum rk_status status = log_store_scan(host->store, on_entry, &host->durable, &bad_index);
+    if (status != RK_OK) {
+        world_fail("O3", "n%u came back with a log that cannot be read at %" PRIu64,
+                   host->number + 1, bad_index);
+    }
+}
+
+static void read_again(struct host *host)
+{
+    struct image before = host->durable;
+
+    host->durable = (struct image){.entries = NULL};
+    read_disk(host);
+    if (host->is_cut_short || host->before_loss.last > 0) {
+        /* what it lost may have been committed */
+    } else {
+        check_kept(host, &before);
+    }
+    image_free(&before);
 }
 
 /* With the help of the high-water mark, where it needs that. */
@@ -244,7 +323,13 @@ void oracle_started(struct host *host)
 {
     const struct raft_hard_state *before = &host->promised;
     const struct raft_hard_state *after = &host->store->hard_state;
+    struct nodesim_counts *counts = host->world->counts;
 
+    counts->snapshots_at_start += host->node->last_applied > 0;
+    if (host->store->bounds.base.index > host->durable.base) {
+        counts->logs_given_up++;
+        read_again(host); /* a snapshot has replaced the log */
+    }
     if (after->term < before->term ||
         (after->term == before->term && before->vote != 0 && after->vote != before->vote)) {
         world_fail("O3", "n%u came back without its term or vote", host->number + 1);
@@ -256,15 +341,10 @@ void oracle_started(struct host *host)
 void oracle_restarted(struct host *host)
 {
     struct image before = host->durable;
-    raft_index bad_index = 0;
 
     host->promised = before.hard_state;
-    host->durable = (struct image){.hard_state = host->store->hard_state};
-    const enum rk_status status = log_store_scan(host->store, on_entry, &host->durable, &bad_index);
-    if (status != RK_OK) {
-        world_fail("O3", "n%u came back with a log that cannot be read at %" PRIu64,
-                   host->number + 1, bad_index);
-    }
+    host->durable = (struct image){.entries = NULL};
+    read_disk(host);
     if (host->was_cut_short) {
         host->was_cut_short = false;
         image_free(&host->before_loss);

@@ -165,6 +165,28 @@ static void draw_faults(struct world *world)
     knobs->change = rate(world, 200000);
 }
 
+/* After all else, so that a run without them is what it was. */
+static void draw_snapshots(struct world *world)
+{
+    struct knobs *knobs = &world->knobs;
+
+    knobs->has_snapshots = coin(world);
+    if (!knobs->has_snapshots) {
+        return;
+    }
+    knobs->snapshot_entries = log_knob(world, 20, 500);
+    knobs->trailing_entries = coin(world) ? log_knob(world, 1, 500) : 0;
+    knobs->rot = rate(world, 10000);
+    knobs->piece_size = log_knob(world, 2000, 20000);
+    world_tell(world, NULL, "snapshots every %u entries, %u trailing, pieces of %u bytes",
+               knobs->snapshot_entries, knobs->trailing_entries, knobs->piece_size);
+    for (uint32_t i = 0; i < world->hosts_count; i++) {
+        struct options *options = &world->hosts[i].options;
+        options->snapshot_entries = knobs->snapshot_entries;
+        options->trailing_entries = knobs->trailing_entries;
+    }
+}
+
 static void draw_knobs(struct world *world)
 {
     draw_cluster(world);
@@ -233,6 +255,7 @@ static void world_open(struct world *world, const struct nodesim_options *option
     for (uint32_t i = 0; freezes && i < (world->knobs.voters - 1) / 2; i++) {
         world->hosts[(first + i) % world->knobs.voters].is_frozen = true;
     }
+    draw_snapshots(world);
 }
 
 static void world_close(struct world *world)
@@ -382,6 +405,12 @@ static bool probes_are_done(struct world *world)
     return are_done;
 }
 
+/* A piece of a snapshot whose answer was lost is waited for that long, and then asked for again. */
+static uint64_t piece_patience_us(const struct world *world)
+{
+    return world->knobs.has_snapshots ? (uint64_t)NODE_SNAPSHOT_TIMEOUT_MS * MS : 0;
+}
+
 /* A write through every member. */
 static void probe(struct world *world)
 {
@@ -393,7 +422,8 @@ static void probe(struct world *world)
     /* What was forwarded and lost is given up by then, and makes room. */
     const uint64_t forwards_us = (uint64_t)NODE_FORWARD_TIMEOUT_MS * MS;
     await(world, probes_are_done,
-          forwards_us + PROBE_TIMEOUTS * (uint64_t)world->knobs.election_ms * MS,
+          forwards_us + PROBE_TIMEOUTS * (uint64_t)world->knobs.election_ms * MS +
+              piece_patience_us(world),
           "not every node takes a write");
 }
 
@@ -447,7 +477,8 @@ static bool heal(struct world *world)
             return false;
         }
     }
-    await(world, has_settled, HEAL_TIMEOUTS * timeout_us, "no leader that all follow");
+    await(world, has_settled, HEAL_TIMEOUTS * timeout_us + piece_patience_us(world),
+          "no leader that all follow");
     world->is_quiet = true;
     probe(world);
     await(world, is_at_rest, QUIET_US, "the work does not end");

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/heap.h"
 #include "sim/node/world.h"
 #include "storage/log_store_mem.h"
 #include "storage/log_store_sqlite.h"
@@ -54,6 +55,8 @@ void store_make(struct host *host)
     struct sim_heap *before = sim_heap_use(&host->disk_heap);
 
     host->incarnation = rk_random_u64();
+    host->files = simfs_new();
+    host->kept_count = 0;
     if (!host->world->knobs.has_sqlite) {
         make_in_memory(host);
     }
@@ -70,7 +73,9 @@ void store_destroy(struct host *host)
     char path[PATH_SIZE];
 
     sim_heap_drop(&host->disk_heap);
+    simfs_free(host->files);
     host->store = NULL;
+    host->files = NULL;
     if (host->world->directory[0] == '\0') {
         return;
     }
@@ -124,6 +129,48 @@ void store_open(struct host *host, struct high_water **ret_water)
     }
 }
 
+struct snap_store *store_snapshots(struct host *host)
+{
+    struct snap_store *snaps = NULL;
+    char path[PATH_SIZE];
+    char message[256] = "";
+
+    (void)snprintf(path, sizeof(path), SIMFS_ROOT "/n%u", host->number + 1);
+    const enum rk_status status = snap_store_file_open(path, &snaps, message, sizeof(message));
+    if (status != RK_OK) {
+        world_fail("start", "n%u cannot open its snapshots: %s", host->number + 1, message);
+    }
+    return snaps;
+}
+
+/* A node that does not start closes its log; one in memory then forgets what was noted down. */
+void store_keep(struct host *host)
+{
+    struct sim_heap *before = sim_heap_use(&host->disk_heap);
+    const struct log_store *store = host->store;
+
+    for (uint32_t i = 0; i < host->kept_count; i++) {
+        rk_heap_free((void *)(uintptr_t)host->kept[i].config.data);
+    }
+    host->kept_count = host->world->knobs.has_sqlite ? 0 : store->snapshots_count;
+    for (uint32_t i = 0; i < host->kept_count; i++) {
+        host->kept[i] = store->snapshots[i];
+        const struct rk_bytes config = host->kept[i].config;
+        host->kept[i].config.data = memcpy(rk_heap_alloc(config.size), config.data, config.size);
+    }
+    (void)sim_heap_use(before);
+}
+
+void store_restore(struct host *host)
+{
+    struct sim_heap *before = sim_heap_use(&host->disk_heap);
+
+    for (uint32_t i = 0; i < host->kept_count; i++) {
+        log_snapshots_push(host->store, &host->kept[i]);
+    }
+    (void)sim_heap_use(before);
+}
+
 void store_close(struct host *host)
 {
     if (host->world->knobs.has_sqlite && host->store != NULL) {
@@ -136,6 +183,7 @@ void store_power_lost(struct host *host)
 {
     char path[PATH_SIZE];
 
+    simfs_power_lost(host->files);
     if (host->world->knobs.has_sqlite) {
         const uint64_t seed = tape_draw(&host->world->tape, TAPE_DISK, UINT32_MAX);
         test_vfs_lose_power_below(directory_of(host, path), seed);
@@ -149,7 +197,8 @@ bool store_cut_short(struct host *host)
     struct high_water *water = NULL;
     struct world *world = host->world;
 
-    if (!world->knobs.has_water || world->knobs.has_sqlite || store->bounds.last.index < 2) {
+    if (!world->knobs.has_water || world->knobs.has_sqlite ||
+        store->bounds.last.index < store->bounds.base.index + 2) {
         return false;
     }
     const struct place before = host_enter(host);
@@ -161,7 +210,8 @@ bool store_cut_short(struct host *host)
         mark.last.index == store->bounds.last.index && mark.last.term == store->bounds.last.term;
     if (is_noticed) {
         const raft_index lost =
-            tape_log_between(&world->tape, TAPE_DISK, 1, (uint32_t)store->bounds.last.index - 1);
+            tape_log_between(&world->tape, TAPE_DISK, 1,
+                             (uint32_t)(store->bounds.last.index - store->bounds.base.index - 1));
         const struct raft_write write = {.truncate_from = store->bounds.last.index + 1 - lost};
         const struct raft_write *const writes[] = {&write};
         const enum rk_status status = log_store_write(store, writes, 1);

@@ -9,6 +9,7 @@
 #include "server/node_internal.h"
 #include "sim/node/heap.h"
 #include "sim/node/nodesim.h"
+#include "sim/node/simfs.h"
 #include "sim/tape.h"
 
 enum {
@@ -60,7 +61,8 @@ struct image_entry {
 };
 
 struct image {
-    struct image_entry *entries; /* of index 1 .. last */
+    struct image_entry *entries; /* of index 1 .. last; up to base by a snapshot */
+    raft_index base;
     raft_index last;
     struct raft_hard_state hard_state;
 };
@@ -85,6 +87,7 @@ struct host {
     struct gateway *gateway;
     struct http_loops *loops;
     struct disk_thread *disk;
+    struct snap_thread *snaps;
     struct link *link;
     struct http_server *peer_server;
     jmp_buf end; /* where node_end() comes out */
@@ -98,6 +101,9 @@ struct host {
     /* What outlives it. */
     struct sim_heap disk_heap;
     struct log_store *store;
+    struct log_snapshot kept[LOG_SNAPSHOTS_MAX]; /* noted in it, should a start be refused */
+    uint32_t kept_count;
+    struct simfs *files; /* its snapshots */
     uint64_t incarnation;
     struct image durable;
     struct raft_hard_state promised; /* durable before its latest start */
@@ -229,6 +235,10 @@ struct knobs {
     bool has_sqlite;
     bool has_members;
     bool has_leases;
+    bool has_snapshots;
+    uint32_t snapshot_entries;
+    uint32_t trailing_entries;
+    uint32_t piece_size; /* of a snapshot, sent at once; at most */
     /* Per million: of each request or answer, */
     uint32_t loss;
     uint32_t late;
@@ -246,6 +256,7 @@ struct knobs {
     uint32_t disk_full;
     uint32_t wipe;
     uint32_t cut_short;
+    uint32_t rot; /* of a snapshot */
     uint32_t burst;
     uint32_t transfer;
     uint32_t change;
@@ -344,12 +355,19 @@ uint64_t net_delay_us(struct world *world);
 void sim_disk_crash(struct disk_thread *disk);
 void sim_disk_fail(struct host *host); /* from now on an operation of it fails */
 void image_free(struct image *image);
+void image_take_snapshot(struct image *image, raft_index index); /* and drop all that is held */
 void image_append(struct image *image, const struct rk_frame *frame);
+
+/* doors_snap.c */
+void sim_snap_crash(struct snap_thread *snaps);
 
 /* store.c: what outlives the process. */
 void store_make(struct host *host); /* an empty one, of another incarnation */
 void store_open(struct host *host, struct high_water **ret_water);
 void store_close(struct host *host);
+void store_keep(struct host *host);    /* before a start, */
+void store_restore(struct host *host); /* and after one that was refused */
+struct snap_store *store_snapshots(struct host *host);
 void store_power_lost(struct host *host);
 void store_destroy(struct host *host);
 /* The log loses its end, as when SQLite meets a damaged frame. False: that would go unnoticed. */
