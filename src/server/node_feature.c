@@ -18,11 +18,15 @@
 
 enum { HEAR_TIMEOUTS = 2 }; /* election timeouts in which all members have been heard */
 
+static uint32_t level_said(const struct wire_envelope *envelope)
+{
+    return envelope->feature_level > 0 ? envelope->feature_level : FEATURE_LEVEL_FIRST;
+}
+
 void node_feature_heard(struct node *node, const struct wire_envelope *envelope)
 {
     struct peer *peer = node_peer(node, envelope->from);
-    const uint32_t level =
-        envelope->feature_level > 0 ? envelope->feature_level : FEATURE_LEVEL_FIRST;
+    const uint32_t level = level_said(envelope);
 
     if (peer != NULL && peer->feature_level != level) {
         peer->feature_level = level;
@@ -149,6 +153,22 @@ bool node_feature_may_forward(struct node *node, struct rk_bytes command)
     }
     say_behind(node, member, leader->feature_level, level);
     return false;
+}
+
+/* It asks again and again, and is taken once it is upgraded: the log says so once. */
+bool node_feature_may_join(struct node *node, const struct member *member,
+                           const struct wire_envelope *envelope)
+{
+    struct peer *peer = node_peer(node, member->id);
+    const uint32_t level = level_said(envelope);
+    const uint32_t needed = sm_feature_level(node->sm);
+
+    if (level < needed && peer != NULL && !peer->is_age_reported) {
+        peer->is_age_reported = true;
+        rk_log(RK_LOG_WARN, "identity", "new_member_is_too_old", RK_TEXT("member", member->name),
+               RK_U64("level", level), RK_U64("cluster_level", needed), RK_END);
+    }
+    return level >= needed;
 }
 
 bool node_feature_is_readable(const struct node *node)

@@ -6,7 +6,8 @@
 #include "server/node_internal.h"
 #include "statemachine/command.h"
 
-/* Takes writes from the list into *forward while they fit; returns how many. */
+/* Takes writes from the list into *forward while they fit; returns how many. What the leader cannot
+ * read is refused. */
 static uint32_t gather(struct node *node, struct wire_forward *forward, struct client_list *taken)
 {
     size_t bytes = 0;
@@ -38,7 +39,11 @@ static bool forward_batch(struct node *node)
     struct rk_buf body;
 
     forward->envelope = node_envelope(node, node->view.leader);
-    (void)gather(node, forward, &outgoing->items);
+    if (gather(node, forward, &outgoing->items) == 0) { /* the leader is too old for all of them */
+        rk_heap_free(forward);
+        node_outgoing_free(node, outgoing);
+        return true;
+    }
     rk_buf_init(&body, RK_PEER_BODY_SIZE_MAX);
     wire_encode_forward(forward, &body);
     rk_heap_free(forward);

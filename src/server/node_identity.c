@@ -23,7 +23,6 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "server/node_internal.h"
-#include "statemachine/feature.h"
 
 enum {
     NODE_ID_BITS = 53,    /* JSON readers keep 53 bits whole */
@@ -318,15 +317,6 @@ void node_identity_turn(struct node *node)
 
 /* -- what the others say -- */
 
-static void report_once(struct peer *peer, const char *event)
-{
-    if (!peer->is_refusal_reported) {
-        peer->is_refusal_reported = true;
-        rk_log(RK_LOG_WARN, "identity", event, RK_TEXT("peer", peer->name),
-               RK_TEXT("address", peer->address), RK_END);
-    }
-}
-
 /* The leader writes the incarnation down of a member that was not seen before. */
 static void write_down(struct node *node, const struct member *member,
                        const struct wire_identity *asker)
@@ -350,28 +340,21 @@ static void write_down(struct node *node, const struct member *member,
 static bool is_new_member(const struct node *node, const struct member *member,
                           const struct wire_identity *asker)
 {
-    return member != NULL && member->incarnation == 0 && node_is_leader(node) &&
-           node->view.is_term_committed && asker->envelope.from_incarnation != 0 &&
+    return node->view.is_term_committed && asker->envelope.from_incarnation != 0 &&
            asker->envelope.from == member->id &&
            strcmp(member->peer_address, asker->peer_address) == 0;
-}
-
-static uint32_t level_read(const struct wire_envelope *envelope)
-{
-    return envelope->feature_level > 0 ? envelope->feature_level : FEATURE_LEVEL_FIRST;
 }
 
 static void write_down_new(struct node *node, const struct wire_identity *identity)
 {
     const struct member *member = membership_by_name(&node->membership, identity->node_name);
 
-    if (!is_new_member(node, member, identity)) {
+    if (member == NULL || member->incarnation != 0 || !node_is_leader(node)) {
         return;
     }
-    if (level_read(&identity->envelope) >= sm_feature_level(node->sm)) {
+    if (node_feature_may_join(node, member, &identity->envelope) &&
+        is_new_member(node, member, identity)) {
         write_down(node, member, identity);
-    } else if (node_peer(node, member->id) != NULL) {
-        report_once(node_peer(node, member->id), "new_member_is_too_old");
     }
 }
 
@@ -509,6 +492,15 @@ static void foreign_seen(struct node *node, struct cluster_id theirs)
     node->identity_foreign += !cluster_id_equal(theirs, node->membership.cluster);
     if (node->identity_foreign >= initial_majority(node)) {
         node_end(node, RK_CONFLICT, "data_directory_of_another_cluster", 0);
+    }
+}
+
+static void report_once(struct peer *peer, const char *event)
+{
+    if (!peer->is_refusal_reported) {
+        peer->is_refusal_reported = true;
+        rk_log(RK_LOG_WARN, "identity", event, RK_TEXT("peer", peer->name),
+               RK_TEXT("address", peer->address), RK_END);
     }
 }
 

@@ -123,6 +123,7 @@ struct peer {
     raft_term reading_term;  /* in which it was asked to: read in another, they may be gone */
     bool is_refusal_reported;
     uint32_t feature_level; /* that it reads, as it last said; 0: not heard yet */
+    bool is_age_reported;   /* the log has said that it is too old to be taken */
     struct node_sending sending;
     uint64_t heard_incarnation; /* while forming: what it says of itself; 0: nothing yet */
     char heard_client_address[RK_ADDRESS_SIZE_MAX + 1];
@@ -453,6 +454,9 @@ void node_feature_heard(struct node *node, const struct wire_envelope *envelope)
 RK_MUST_USE enum rk_status node_feature_gate(struct node *node, struct rk_bytes command);
 /* False: the leader cannot read it, for the same reason. */
 bool node_feature_may_forward(struct node *node, struct rk_bytes command);
+/* False: the new member, which says so, is too old for the cluster. */
+bool node_feature_may_join(struct node *node, const struct member *member,
+                           const struct wire_envelope *envelope);
 /* False: the state is of a level that this node is not to read. */
 bool node_feature_is_readable(const struct node *node);
 /* The level that the entry needs, if this node is not to read it; else 0. */

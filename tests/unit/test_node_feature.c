@@ -209,6 +209,25 @@ START_TEST(a_raise_that_is_passed_on_is_refused)
 }
 END_TEST
 
+/* It would take the write for a broken one. */
+START_TEST(what_an_old_leader_cannot_read_is_not_passed_on_to_it)
+{
+    const struct raft_message heartbeat = {.type = RAFT_HEARTBEAT_REQUEST, .term = 5};
+    struct http_exchange heard;
+
+    lead(2, 2);
+    fixture.others_level = 1;
+    fixture_receive(&heard, "n2", &heartbeat);
+    ck_assert(node_has_leader(fixture.node));
+    write_what_is_new();
+    check_refusal("\"n2\"");
+    ck_assert_ptr_null(fixture_post_to("/raft/forward", "n2"));
+    request_done();
+    fixture_persist();
+    fixture_exchange_done(&heard);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("node_feature");
@@ -221,6 +240,7 @@ int main(void)
     tcase_add_test(tcase, a_member_that_was_upgraded_meanwhile_is_in_the_way_no_more);
     tcase_add_test(tcase, a_silent_member_is_waited_for_and_then_named);
     tcase_add_test(tcase, a_node_that_is_held_back_is_in_the_way_itself);
+    tcase_add_test(tcase, what_an_old_leader_cannot_read_is_not_passed_on_to_it);
     tcase_add_test(tcase, a_raise_that_is_passed_on_is_refused);
     return run_suite("node_feature", tcase);
 }
