@@ -5,7 +5,7 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 
 build='autoconf automake make gcc libc6-dev pkg-config libsqlite3-dev libmicrohttpd-dev
-    libcurl4-openssl-dev libjansson-dev'
+    libcurl4-openssl-dev libjansson-dev zlib1g-dev'
 check='check universal-ctags clang-format mandoc shellcheck binutils curl jq python3
     python3-yaml iproute2'
 ci='clang libclang-rt-14-dev xz-utils'

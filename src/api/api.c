@@ -28,6 +28,7 @@ static void call_init(struct api_call *call, const struct api_options *options,
     call->admin = NULL;
     call->token = NULL;
     call->events = NULL;
+    call->is_backup = false;
     rk_buf_init(&call->frame, RK_FRAME_SIZE_MAX);
     rk_buf_init(&call->key, RK_TARGET_SIZE_MAX);
     rk_buf_init(&call->query, RK_TARGET_SIZE_MAX + 1);

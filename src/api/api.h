@@ -58,11 +58,13 @@ struct api_call {
     uint64_t wait_us;            /* ... or this much later */
     const char *token;           /* Idempotency-Key of a write; NULL: none */
     struct admin_request *admin; /* API_ADMIN: owned; else NULL */
-    struct api_events *events;   /* owned; not NULL: the body goes on with these, for the server
+    bool is_backup;            /* the body is a backup of the root, for the server to write; set by
+                                    api_finish_read() */
+    struct api_events *events; /* owned; not NULL: the body goes on with these, for the server
                                     to render; made by api_finish_read() */
-    struct rk_buf frame;         /* API_PROPOSE: to be taken over by the proposer */
-    struct rk_buf key;           /* decoded rest of the path */
-    struct rk_buf query;         /* decoded query string, its parameters point in here */
+    struct rk_buf frame;       /* API_PROPOSE: to be taken over by the proposer */
+    struct rk_buf key;         /* decoded rest of the path */
+    struct rk_buf query;       /* decoded query string, its parameters point in here */
     struct http_field parameters[RK_QUERY_PARAMETERS_MAX]; /* value "" for a bare name */
     uint32_t parameters_count;
 };

@@ -8,6 +8,7 @@
 #include "api/api_members.h"
 #include "api/api_operator.h"
 #include "api/api_session.h"
+#include "api/api_snapshot.h"
 #include "api/api_status.h"
 #include "api/api_txn.h"
 #include "api/api_watch.h"
@@ -93,6 +94,11 @@ const struct api_route api_routes[] = {
      .parameters = LOCAL " since " FRESHNESS " " ENTERPRISE,
      .begin = watch_begin,
      .finish_read = watch_finish},
+    {.method = HTTP_GET,
+     .path = "/v1/snapshot",
+     .parameters = LOCAL " " FRESHNESS,
+     .begin = snapshot_get_begin,
+     .finish_read = snapshot_get_finish},
     {.method = HTTP_GET,
      .path = "/v1/agent/self",
      .parameters = LOCAL " pretty",

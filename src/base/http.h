@@ -45,13 +45,15 @@ const char *http_request_header(const struct http_request *request, const char *
 /* A body that is made while it is sent, for answers too large to hold. */
 struct http_stream {
     /* Fills up to `size` bytes; returns how many, 0 at the end. Never blocks: HTTP_STREAM_WAIT says
-     * that there is nothing now, where the server has been told when to ask again. */
+     * that there is nothing now, where the server has been told when to ask again; HTTP_STREAM_BROKEN
+     * that it cannot go on: the connection ends in the middle of the answer, for its reader to see. */
     size_t (*read)(struct http_stream *stream, uint8_t *data, size_t size);
     /* Called exactly once, sent whole or not. */
     void (*close)(struct http_stream *stream);
 };
 
-#define HTTP_STREAM_WAIT SIZE_MAX
+#define HTTP_STREAM_WAIT   SIZE_MAX
+#define HTTP_STREAM_BROKEN (SIZE_MAX - 1)
 
 enum { HTTP_RESPONSE_HEADERS_MAX = 16, HTTP_RESPONSE_ARENA_SIZE = 512 };
 
@@ -64,6 +66,7 @@ struct http_response {
     struct rk_buf body;         /* owned; ignored when stream is set */
     struct http_stream *stream; /* owned; NULL: body */
     bool close_connection;      /* the connection may not be used again */
+    bool is_bulk;               /* who takes too little of it at a time is cut off */
 };
 
 /* An empty 200 without headers; `body_size_max` is the body's ceiling. */

@@ -108,14 +108,18 @@ static void finish_read_from(struct call *call, uint32_t slot, const struct sm_r
     bool streams = false;
 
     api_finish_read(&call->api, root, &loop->view, response, &streams);
-    if (streams && slot != 0) {
+    if (call->api.is_backup && slot != 0) {
+        response->stream = gateway_backup_new(call, root);
+        response->is_bulk = true;
+    }
+    if ((streams || call->api.is_backup) && slot != 0) {
         hold_stream(loop, slot, response);
         return;
     }
     if (call->api.events != NULL) {
         response->stream = gateway_events_new(call);
     }
-    if (streams) {
+    if (streams || call->api.is_backup) {
         http_response_done(response);
         http_response_init(response, RK_REQUEST_SIZE_MAX);
         api_fail_read(&call->api, RK_BUSY, &loop->view, response);

@@ -58,6 +58,9 @@ struct gateway {
 
 /* gateway_events.c: the body of an answer whose call has events, as a stream. */
 struct http_stream *gateway_events_new(struct call *call);
+/* gateway_backup.c: a backup of the root, which stays held until the stream is closed. */
+struct http_stream *gateway_backup_new(const struct call *call, const struct sm_root *root);
+
 /* What the stream waited for has come. */
 void gateway_events_complete(struct call *call, struct http_exchange *exchange);
 

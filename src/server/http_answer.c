@@ -16,6 +16,9 @@ static ssize_t stream_read(void *context, uint64_t position, char *data, size_t 
     if (filled == HTTP_STREAM_WAIT) {
         return 0; /* the connection is suspended */
     }
+    if (filled == HTTP_STREAM_BROKEN) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
     return filled == 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)filled;
 }
 
@@ -50,7 +53,11 @@ struct http_answer *http_answer_new(struct http_response *response, bool closes_
     struct http_answer *answer = rk_heap_alloc(sizeof(*answer));
 
     *answer = (struct http_answer){
-        .mhd = answer_of_body(response), .status = response->status, .holders = 1};
+        .mhd = answer_of_body(response),
+        .status = response->status,
+        .is_bulk = response->is_bulk,
+        .holders = 1,
+    };
     RK_ASSERT(answer->mhd != NULL);
     for (uint32_t i = 0; i < response->headers_count; i++) {
         /* A value that cannot be a field is left out: the header says so. */

@@ -15,6 +15,7 @@ struct http_answer {
     struct MHD_Response *mhd;
     uint32_t status;
     uint32_t holders;
+    bool is_bulk; /* see struct http_response */
 };
 
 /* Takes body and stream out of *response, without a copy, and ends it; the caller holds the answer.

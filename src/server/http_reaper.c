@@ -65,6 +65,7 @@ void http_reaper_enter(struct http_reaper *reaper, struct http_watch *watch, enu
     watch->since_ms = now_ms;
     watch->progress = 0;
     watch->stalls_count = 0;
+    watch->is_bulk = false;
     if (phase != HTTP_PHASE_NONE) {
         watch_link(reaper, watch, phase, now_ms);
     }
@@ -119,7 +120,9 @@ static bool answer_may_go_on(struct http_watch *watch)
 {
     const uint64_t acknowledged = bytes_acknowledged(watch->socket);
 
-    watch->stalls_count = acknowledged == watch->progress ? watch->stalls_count + 1 : 0;
+    const uint64_t least = watch->is_bulk ? HTTP_BULK_BYTES_MIN : 1;
+
+    watch->stalls_count = acknowledged - watch->progress < least ? watch->stalls_count + 1 : 0;
     watch->progress = acknowledged;
     return watch->stalls_count < ANSWER_STALLS_MAX;
 }

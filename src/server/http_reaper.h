@@ -10,7 +10,7 @@
  * header_timeout to the end of the header block. A body has body_timeout in all, and after a sixth
  * of that 1 KiB/s from its start. An answer of which the peer's kernel acknowledges nothing for
  * write_timeout is cut off (looked at twice in that time, so after 1.5 times write_timeout at
- * most). What the handlers work on or hold suspended has no deadline here: they answer in bounded
+ * most); of one that holds up others (is_bulk) 1 MiB must be, in each half of that time. What the handlers work on or hold suspended has no deadline here: they answer in bounded
  * time.
  *
  * Thread: the loop's. Memory: watches are embedded in what is watched.
@@ -20,6 +20,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+enum { HTTP_BULK_BYTES_MIN = 1 << 20 };
 
 enum http_phase {
     HTTP_PHASE_NONE,      /* no deadline, not listed */
@@ -40,6 +42,7 @@ struct http_watch {
     int socket;
     enum http_phase phase;
     uint32_t stalls_count; /* ANSWER: looks in a row that saw no progress */
+    bool is_bulk;          /* ANSWER: less than HTTP_BULK_BYTES_MIN between two looks is none */
 };
 
 struct http_reaper {

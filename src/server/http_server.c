@@ -82,10 +82,12 @@ static enum MHD_Result answer_queue(struct http_exchange *exchange)
 
     const enum MHD_Result queued =
         MHD_queue_response(connection->mhd, exchange->answer->status, exchange->answer->mhd);
+    const bool is_bulk = exchange->answer->is_bulk;
     http_answer_drop(exchange->answer);
     exchange->answer = NULL;
     exchange->state = EXCHANGE_SENDING;
     http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_ANSWER, server->now_ms);
+    connection->watch.is_bulk = is_bulk;
     return queued;
 }
 

@@ -107,7 +107,8 @@ static void publish(struct node *node)
 {
     if (node->last_applied != node->last_published) {
         end_if_too_old(node);
-        const struct sm_root root = sm_publish(node->sm);
+        struct sm_root root = sm_publish(node->sm);
+        root.last_term = node->applied_term;
         root_publish(node->board, &root);
         node_watch_published(node, &root);
         node->last_published = node->last_applied;

@@ -37,6 +37,7 @@ struct sm_root {
     const struct omap_node *tombstones_old; /* given up together, next */
     uint64_t version; /* of this root; rises with every publication that changed something */
     raft_index last_applied;
+    raft_term last_term;        /* of that entry, where who publishes the root notes it; else 0 */
     uint64_t time_ms;           /* cluster time of the last applied entry */
     raft_index kv_index;        /* greatest index of any change to the map, deletions included */
     raft_index session_index;   /* of the last change to the session table */

@@ -11,7 +11,7 @@
 #include "base/heap.h"
 #include "support/run.h"
 
-enum { LINES_MAX = 4000, LINE_SIZE_MAX = 1024, WORDS_MAX = 256, WORD_SIZE_MAX = 128 };
+enum { LINES_MAX = 4000, LINE_SIZE_MAX = 1024, WORDS_MAX = 512, WORD_SIZE_MAX = 128 };
 
 /* A list of texts like "GET /v1/kv/{key} cas". */
 struct words {

@@ -1,0 +1,18 @@
+/* api_snapshot.h -- /v1/snapshot: the whole state out, as a backup.
+ *
+ * Thread: the HTTP loop that has the request. The bytes are the server's business: here is what a
+ * request may ask for, and the head of its answer.
+ */
+#ifndef RK_API_API_SNAPSHOT_H
+#define RK_API_API_SNAPSHOT_H
+
+#include "api/api.h"
+
+enum api_action snapshot_get_begin(struct api_call *call, const struct node_view *node,
+                                   struct http_response *response);
+/* Makes the head of the answer, and sets call->is_backup. */
+void snapshot_get_finish(struct api_call *call, const struct sm_root *root,
+                         const struct node_view *node, struct http_response *response,
+                         bool *ret_streams);
+
+#endif
