@@ -37,7 +37,7 @@ enum api_action kv_get_begin(struct api_call *call, const struct node_view *node
         return API_RESPOND;
     }
     const bool is_listing = request_has(call, "keys") || request_has(call, "recurse");
-    if (!is_listing && !key_check(call, response)) {
+    if (is_listing ? !kv_list_check(call, response) : !key_check(call, response)) {
         return API_RESPOND;
     }
     read_options_watch(call, is_listing ? SM_TOPIC_PREFIX : SM_TOPIC_KEY, request_key(call));

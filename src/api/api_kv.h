@@ -27,8 +27,11 @@ void kv_get_finish(struct api_call *call, const struct sm_root *root, const stru
 
 /* Listing half of kv_get_finish() (api_kv_list.c). True: entries, or an empty list at the root;
  * false: nothing below the prefix, the response is untouched. A listing that does not fit
- * KV_LIST_SLICE_SIZE goes on as a stream over `root`. */
-enum { KV_LIST_SLICE_SIZE = 64 * 1024 };
+ * KV_LIST_SLICE_SIZE goes on as a stream over `root`. With `limit` it ends after so many elements, and
+ * if more follow, X-Raftkv-Continue-After says which `start-after` goes on there. */
+enum { KV_LIST_SLICE_SIZE = 64 * 1024, KV_LIST_LIMIT_MAX = 10000 };
+/* Checks `limit`. False: the response is made. */
+bool kv_list_check(const struct api_call *call, struct http_response *response);
 bool kv_list_finish(struct api_call *call, const struct sm_root *root,
                     struct http_response *response, bool *ret_streams);
 

@@ -40,6 +40,7 @@ void http_response_init(struct http_response *response, size_t body_size_max)
     response->arena_size = 0;
     response->stream = NULL;
     response->close_connection = false;
+    rk_buf_init(&response->long_value, 0);
     rk_buf_init(&response->body, body_size_max);
 }
 
@@ -54,6 +55,7 @@ static void close_stream(struct http_response *response)
 void http_response_done(struct http_response *response)
 {
     close_stream(response);
+    rk_buf_done(&response->long_value);
     rk_buf_done(&response->body);
 }
 
@@ -73,6 +75,17 @@ void http_response_header(struct http_response *response, const char *name, cons
     memcpy(copy, value, size);
     response->arena_size += (uint32_t)size;
     http_response_header_static(response, name, copy);
+}
+
+void http_response_header_long(struct http_response *response, const char *name,
+                               struct rk_buf *value)
+{
+    RK_ASSERT(response->long_value.data == NULL);
+    rk_buf_append_byte(value, '\0');
+    RK_ASSERT(!value->overflowed);
+    response->long_value = *value;
+    rk_buf_init(value, value->size_max);
+    http_response_header_static(response, name, (const char *)response->long_value.data);
 }
 
 void http_response_header_u64(struct http_response *response, const char *name, uint64_t value)

@@ -63,6 +63,7 @@ struct http_response {
     uint32_t headers_count;
     char arena[HTTP_RESPONSE_ARENA_SIZE]; /* holds the header values that are not static text */
     uint32_t arena_size;
+    struct rk_buf long_value;   /* owned: a header value that the arena would not hold */
     struct rk_buf body;         /* owned; ignored when stream is set */
     struct http_stream *stream; /* owned; NULL: body */
     bool close_connection;      /* the connection may not be used again */
@@ -71,13 +72,16 @@ struct http_response {
 
 /* An empty 200 without headers; `body_size_max` is the body's ceiling. */
 void http_response_init(struct http_response *response, size_t body_size_max);
-/* Frees body and closes the stream. */
+/* Frees body and header values, and closes the stream. */
 void http_response_done(struct http_response *response);
 /* `name` is static text; `value` is copied. Asserts that there is room. */
 void http_response_header(struct http_response *response, const char *name, const char *value);
 /* `value` is static text too: no copy. */
 void http_response_header_static(struct http_response *response, const char *name,
                                  const char *value);
+/* The value, of any length, is taken out of `value`; asserts that it is the first such one. */
+void http_response_header_long(struct http_response *response, const char *name,
+                               struct rk_buf *value);
 void http_response_header_u64(struct http_response *response, const char *name, uint64_t value);
 /* Reads what the stream yields into the body, if that is at most `size_max` bytes: the response then
  * has a body and no stream. Else the stream begins with what was read. */

@@ -61,6 +61,21 @@ START_TEST(header_values_are_copied)
 }
 END_TEST
 
+START_TEST(long_header_value_is_taken_over)
+{
+    struct rk_buf value;
+    rk_buf_init(&value, 5001);
+    for (uint32_t i = 0; i < 5000; i++) {
+        rk_buf_append_byte(&value, 'x');
+    }
+    http_response_header_long(&response, "L", &value);
+    ck_assert_ptr_null(value.data);
+    ck_assert_str_eq(response.headers[0].name, "L");
+    ck_assert_uint_eq(strlen(response.headers[0].value), 5000);
+    ck_assert_uint_eq(response.arena_size, 0);
+}
+END_TEST
+
 START_TEST(text_sets_status_type_and_body)
 {
     http_response_text(&response, 404, "nothing here");
@@ -210,6 +225,7 @@ int main(void)
     tcase_add_test(tcase, request_headers_are_found_in_any_case);
     tcase_add_test(tcase, new_response_is_an_empty_200);
     tcase_add_test(tcase, header_values_are_copied);
+    tcase_add_test(tcase, long_header_value_is_taken_over);
     tcase_add_test(tcase, text_sets_status_type_and_body);
     tcase_add_test(tcase, text_replaces_what_was_begun);
     tcase_add_loop_test(tcase, stream_is_closed_exactly_once, 0, 2);
