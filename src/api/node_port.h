@@ -37,7 +37,7 @@ struct node_view {
     raft_node_id node_id; /* 0: of no cluster yet */
     char cluster_id[33];  /* "": none yet */
     const char *role;     /* static text: follower, pre_candidate, candidate, leader,
-                             recovering (its log lost its end), or, outside a
+                             recovering (its log lost its end or was damaged), or, outside a
                              cluster, forming, waiting (refused: see not_ready_reason) */
     raft_term term;
     bool has_leader;

@@ -253,7 +253,8 @@ static void judge_round(struct node *node)
     const uint32_t fresh = node->identity_fresh + 1;
     const bool are_all = fresh == node->options->initial_cluster_count;
 
-    if (node_is_joining(node) || node->membership.members_count > 0) {
+    /* A log that was lost had the first entry: there is a cluster, whoever answers. */
+    if (node_is_joining(node) || node->membership.members_count > 0 || node->recover_to.index > 0) {
         return;
     }
     if (node->standing != STANDING_ASKING || node->identity_answers != node->identity_fresh) {
@@ -664,7 +665,8 @@ enum rk_status node_identity_start(struct node *node, const char **reason)
             node->seen_cluster = node->membership.cluster;
             standing_from_membership(node);
         }
-    } else if (node->view.hard_state.term > 0 && !node_is_joining(node)) {
+    } else if (node->view.hard_state.term > 0 && !node_is_joining(node) &&
+               node->recover_to.index == 0) {
         node->standing = STANDING_FORMING; /* it took part before it stopped */
     }
     node_set_peers(node);

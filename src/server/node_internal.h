@@ -231,6 +231,8 @@ struct former_sm {
 struct node_snapshots {
     struct snap_info held[LOG_SNAPSHOTS_MAX]; /* noted down; ascending */
     uint32_t held_count;
+    raft_index lost[LOG_SNAPSHOTS_MAX]; /* noted down, and cannot be read: go with the next one */
+    uint32_t lost_count;
     bool is_noting; /* the disk thread notes one down */
     struct raft_entry_id noting;
 
@@ -419,6 +421,21 @@ void node_restart_core(struct node *node, const struct raft_restored *restored);
 /* node_restore.c: what the log says at start. */
 RK_MUST_USE enum rk_status node_restore(struct node *node, const struct node_start_options *start,
                                         char *message, size_t message_size);
+
+/* node_heal.c: damage found at start. Whoever gives anything up has begun before. */
+/* Makes durable what the log had come to. Errors: RK_CORRUPT (no other voter could refill it), those of
+ * high_water_raise(). */
+RK_MUST_USE enum rk_status node_heal_begin(const struct node *node,
+                                           const struct node_start_options *start, const char *what,
+                                           raft_index index);
+/* The log ends before `bad_index`, what stands there being whole. Errors: those of a write. */
+RK_MUST_USE enum rk_status node_heal_cut(const struct node_start_options *start,
+                                         raft_index bad_index);
+/* Where no snapshot can be read: who the members were. */
+void node_heal_membership(struct node *node, const struct log_store *store);
+/* Gives the log and the list of snapshots up. Errors: those of a write. */
+RK_MUST_USE enum rk_status node_heal_forget(struct node *node,
+                                            const struct node_start_options *start);
 
 /* node_apply.c: applies what is committed; the core hears of it in node_report_applied(). */
 void node_apply(struct node *node);

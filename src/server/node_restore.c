@@ -16,6 +16,7 @@ struct restoring {
     struct raft_trail_run *runs;      /* RAFT_TRAIL_RUNS_MAX of them */
     struct raft_entry_id last;        /* of the log */
     const struct snap_info *snapshot; /* that the state was read from; NULL: none */
+    bool gives_way; /* the log begins after the snapshot, and the entries between are lost */
     bool is_in_log; /* the log has the entry that the snapshot ends with, of the same history */
     bool has_command;
     uint32_t level_above; /* an entry needs this feature level, and this node is not to read it */
@@ -47,7 +48,7 @@ static enum rk_status note_config(struct restoring *restoring, const struct raft
 
     if (rk_frame_read(entry->frame, &frame, &size) != RK_OK ||
         membership_decode(frame.body, &membership) != RK_OK) {
-        return RK_CORRUPT;
+        return RK_INVALID; /* whole, and yet not to be read: no leader has a better one */
     }
     if (entry->id.index > node->membership_index) { /* the snapshot may be past it */
         node->membership_before = node->membership;
@@ -124,11 +125,20 @@ static void say_too_old(const struct node *node, uint32_t level, char *message, 
                    node->options->data_dir, level, node->options->feature_level_max);
 }
 
-static enum rk_status scan(struct restoring *restoring, struct log_store *store, char *message,
-                           size_t message_size)
+static enum rk_status say_of_database(enum rk_status status, char *message, size_t message_size)
+{
+    if (status != RK_OK) {
+        (void)snprintf(message, message_size, "raft.db: %s", rk_status_text(status));
+    }
+    return status;
+}
+
+/* All before a damaged entry has been visited. */
+static enum rk_status scan(struct restoring *restoring, const struct node_start_options *start,
+                           char *message, size_t message_size)
 {
     raft_index bad_index = 0;
-    const enum rk_status status = log_store_scan(store, on_entry, restoring, &bad_index);
+    enum rk_status status = log_store_scan(start->store, on_entry, restoring, &bad_index);
 
     if (status == RK_BEHIND) {
         say_too_old(restoring->node, restoring->level_above, message, message_size);
@@ -136,7 +146,15 @@ static enum rk_status scan(struct restoring *restoring, struct log_store *store,
         (void)snprintf(message, message_size, "raft.db: entry %llu: %s",
                        (unsigned long long)bad_index, rk_status_text(status));
     }
-    return status;
+    if (status != RK_CORRUPT ||
+        node_heal_begin(restoring->node, start, "log", bad_index) != RK_OK) {
+        return status;
+    }
+    if (restoring->snapshot != NULL && bad_index <= restoring->snapshot->ref.id.index) {
+        restoring->is_in_log = false; /* nor what follows it: the log gives way */
+        return RK_OK;
+    }
+    return say_of_database(node_heal_cut(start, bad_index), message, message_size);
 }
 
 /* ---- the snapshot ---- */
@@ -167,26 +185,34 @@ static enum rk_status load_one(struct node *node, const struct log_snapshot *not
     return RK_OK;
 }
 
-/* The newest that is whole. What the log begins after can only be built on by a snapshot that reaches
- * so far. Errors: RK_NOT_FOUND (there is none, and the log is whole), RK_CORRUPT, RK_IO. */
+/* A file that is as it was noted down is not damaged, but of a version that this one does not know: nobody
+ * may give anything up for that. */
+static bool is_of_another_version(struct snap_store *snaps, const struct log_snapshot *noted)
+{
+    struct snap_ref found;
+
+    return snap_store_load(snaps, noted->id, NULL, NULL, &found) == RK_OK &&
+           found.size == noted->size && found.digest == noted->digest;
+}
+
+/* The newest that is whole. One that cannot be read at all is as good as damaged: the leader has another.
+ * Errors: RK_NOT_FOUND (there is none), RK_INVALID (this version cannot read it). */
 static enum rk_status load_newest(struct node *node, const struct log_store *store,
                                   struct snap_store *snaps, struct snap_info *ret)
 {
-    const raft_index base = store->bounds.base.index;
-    enum rk_status status = base == 0 ? RK_NOT_FOUND : RK_CORRUPT;
-
     for (uint32_t i = store->snapshots_count; i > 0; i--) {
         const struct log_snapshot *noted = &store->snapshots[i - 1];
-        if (noted->id.index < base) {
-            break;
+        const enum rk_status status = load_one(node, noted, snaps, ret);
+        if (status == RK_OK) {
+            return RK_OK;
         }
-        status = load_one(node, noted, snaps, ret);
-        if (status != RK_CORRUPT) {
-            break;
+        if (is_of_another_version(snaps, noted)) {
+            return RK_INVALID;
         }
-        rk_log(RK_LOG_ERROR, "snapshot", "damaged", RK_U64("index", noted->id.index), RK_END);
+        rk_log(RK_LOG_ERROR, "snapshot", "damaged", RK_U64("index", noted->id.index),
+               RK_TEXT("status", rk_status_text(status)), RK_END);
     }
-    return status;
+    return RK_NOT_FOUND;
 }
 
 /* The one that was read, and those before it that the log reaches back to, should it be damaged at the
@@ -226,36 +252,87 @@ static enum rk_status retain(const struct node *node, struct log_store *store,
     return status == RK_OK ? snap_store_retain(snaps, ids, node->snaps.held_count) : status;
 }
 
-static enum rk_status load_snapshot(struct node *node, struct log_store *store,
-                                    struct snap_store *snaps, char *message, size_t message_size)
+/* Can the state be made of what there is, all of it? A log that is empty beside a snapshot was given up
+ * before this start, and not refilled. */
+static bool is_whole(const struct log_store *store, const struct snap_info *newest)
 {
-    struct snap_info info;
+    if (newest != NULL) {
+        return newest->ref.id.index >= store->bounds.base.index;
+    }
+    return store->bounds.base.index == 0 &&
+           (store->snapshots_count == 0 || store->bounds.last.index > 0);
+}
 
-    enum rk_status status = load_newest(node, store, snaps, &info);
-    if (status == RK_OK) {
-        hold(node, store, &info);
-    } else if (status == RK_NOT_FOUND || (status == RK_CORRUPT && store->bounds.base.index == 0)) {
-        status = RK_OK; /* the log is whole: all comes out of it */
-    }
-    if (status == RK_OK) {
-        status = retain(node, store, snaps);
-    }
+static enum rk_status begin_heal(const struct restoring *restoring,
+                                 const struct node_start_options *start, char *message,
+                                 size_t message_size)
+{
+    const raft_index base = start->store->bounds.base.index;
+    const enum rk_status status = node_heal_begin(restoring->node, start, "snapshots", base);
+
     if (status != RK_OK) {
         (void)snprintf(message, message_size,
                        "snapshots: %s; the log begins after entry %llu, and cannot do without",
-                       rk_status_text(status), (unsigned long long)store->bounds.base.index);
+                       rk_status_text(status), (unsigned long long)base);
+    }
+    return status;
+}
+
+static void begin_with(struct node *node, const struct snap_info *info)
+{
+    node->membership = info->membership;
+    node->membership_index = info->config_index;
+    node->last_applied = info->ref.id.index;
+    node->applied_term = info->ref.id.term;
+    node->applied_chain = info->chain;
+    rk_log(RK_LOG_INFO, "snapshot", "loaded", RK_U64("index", info->ref.id.index),
+           RK_U64("bytes", info->ref.size), RK_END);
+}
+
+/* Nothing can be read of what the log begins after. */
+static enum rk_status give_up_all(struct restoring *restoring,
+                                  const struct node_start_options *start, char *message,
+                                  size_t message_size)
+{
+    node_heal_membership(restoring->node, start->store);
+    const enum rk_status status = begin_heal(restoring, start, message, message_size);
+
+    if (status != RK_OK) {
         return status;
     }
-    if (node->snaps.held_count > 0) {
-        node->membership = info.membership;
-        node->membership_index = info.config_index;
-        node->last_applied = info.ref.id.index;
-        node->applied_term = info.ref.id.term;
-        node->applied_chain = info.chain;
-        rk_log(RK_LOG_INFO, "snapshot", "loaded", RK_U64("index", info.ref.id.index),
-               RK_U64("bytes", info.ref.size), RK_END);
+    return say_of_database(node_heal_forget(restoring->node, start), message, message_size);
+}
+
+static enum rk_status load_snapshot(struct restoring *restoring,
+                                    const struct node_start_options *start, char *message,
+                                    size_t message_size)
+{
+    struct node *node = restoring->node;
+    struct snap_info info;
+    enum rk_status status = RK_OK;
+
+    const enum rk_status found = load_newest(node, start->store, start->snaps, &info);
+    const bool is_loaded = found == RK_OK;
+    if (found == RK_INVALID) {
+        (void)snprintf(message, message_size,
+                       "snapshots: the newest is whole, but this version cannot read it");
+        return RK_INVALID;
     }
-    return RK_OK;
+    if (!is_loaded && !is_whole(start->store, NULL)) {
+        return give_up_all(restoring, start, message, message_size);
+    }
+    if (is_loaded) {
+        begin_with(node, &info);
+        restoring->gives_way = !is_whole(start->store, &info);
+        if (restoring->gives_way) {
+            status = begin_heal(restoring, start, message, message_size);
+        }
+        hold(node, start->store, &info);
+    }
+    if (status != RK_OK) {
+        return status;
+    }
+    return say_of_database(retain(node, start->store, start->snaps), message, message_size);
 }
 
 /* A snapshot is of what was committed: a log that ends before it, or differs there, gives way. */
@@ -274,8 +351,7 @@ static enum rk_status reset_log(struct restoring *restoring, struct log_store *s
     node_snapshot_to_raft(info, &snapshot);
     const enum rk_status status = log_store_write(store, writes, 1);
     if (status != RK_OK) {
-        (void)snprintf(message, message_size, "raft.db: %s", rk_status_text(status));
-        return status;
+        return say_of_database(status, message, message_size);
     }
     restoring->restored.runs_count = 0;
     restoring->restored.logged_configs_count = 0;
@@ -286,17 +362,21 @@ static enum rk_status reset_log(struct restoring *restoring, struct log_store *s
     return RK_OK;
 }
 
-static enum rk_status read_log(struct restoring *restoring, struct log_store *store, char *message,
-                               size_t message_size)
+static enum rk_status read_log(struct restoring *restoring, const struct node_start_options *start,
+                               char *message, size_t message_size)
 {
     struct node *node = restoring->node;
+    struct log_store *store = start->store;
+    enum rk_status status = RK_OK;
 
     if (node->snaps.held_count > 0) {
         restoring->snapshot = &node->snaps.held[node->snaps.held_count - 1];
         restoring->is_in_log = store->bounds.base.index == node->last_applied &&
                                store->bounds.base_chain == node->applied_chain;
     }
-    enum rk_status status = scan(restoring, store, message, message_size);
+    if (!restoring->gives_way) {
+        status = scan(restoring, start, message, message_size);
+    }
     if (status == RK_OK && restoring->snapshot != NULL && !restoring->is_in_log) {
         status = reset_log(restoring, store, message, message_size);
     }
@@ -338,6 +418,8 @@ static void start_core(struct node *node, struct restoring *restoring, struct lo
         restored->snapshot = restoring->snapshot->ref.id;
         restored->config_index = restoring->snapshot->config_index;
         membership_to_raft(&restoring->snapshot->membership, &restored->config);
+    } else if (node->snaps.lost_count > 0) {
+        membership_to_raft(&node->membership, &restored->config);
     }
     if (node->standing == STANDING_FORMING) {
         node_identity_initial_config(node, &restored->config);
@@ -349,8 +431,9 @@ static void start_core(struct node *node, struct restoring *restoring, struct lo
     }
     /* Nothing but the scan and that, but an entry by a client is there only because the first
      * configuration was committed before it. */
-    node->is_firm =
-        restoring->has_command || node->membership_before_index > 0 || restoring->snapshot != NULL;
+    node->is_firm = restoring->has_command || node->membership_before_index > 0 ||
+                    restoring->snapshot != NULL ||
+                    (node->snaps.lost_count > 0 && node->membership.members_count > 0);
     rk_log(RK_LOG_INFO, "node", "log_restored", RK_U64("last_index", restored->last.index),
            RK_U64("last_term", restored->last.term), RK_U64("term", restored->hard_state.term),
            RK_END);
@@ -383,11 +466,7 @@ static enum rk_status apply_high_water(struct node *node, struct log_store *stor
         return RK_OK;
     }
     const struct raft_write *const writes[] = {&write};
-    const enum rk_status status = log_store_write(store, writes, 1);
-    if (status != RK_OK) {
-        (void)snprintf(message, message_size, "raft.db: %s", rk_status_text(status));
-    }
-    return status;
+    return say_of_database(log_store_write(store, writes, 1), message, message_size);
 }
 
 enum rk_status node_restore(struct node *node, const struct node_start_options *start,
@@ -396,16 +475,16 @@ enum rk_status node_restore(struct node *node, const struct node_start_options *
     struct log_store *store = start->store;
     struct restoring restoring = {
         .node = node,
-        .last = store->bounds.last,
         .runs = rk_heap_zalloc(RAFT_TRAIL_RUNS_MAX, sizeof(struct raft_trail_run)),
     };
     const char *reason = NULL;
 
     node->now_ms = rk_monotonic_ms();
     node->incarnation = store->identity.incarnation;
-    enum rk_status status = load_snapshot(node, store, start->snaps, message, message_size);
+    enum rk_status status = load_snapshot(&restoring, start, message, message_size);
+    restoring.last = store->bounds.last;
     if (status == RK_OK) {
-        status = read_log(&restoring, store, message, message_size);
+        status = read_log(&restoring, start, message, message_size);
     }
     if (status == RK_OK && !node_feature_is_readable(node)) {
         say_too_old(node, sm_feature_level(node->sm), message, message_size);

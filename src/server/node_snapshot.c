@@ -168,6 +168,10 @@ void node_snapshot_note(struct node *node, const struct snap_info *info)
         .size = info->ref.size,
         .digest = info->ref.digest,
     };
+    for (uint32_t i = 0; i < snaps->lost_count; i++) {
+        job->forgotten[job->forgotten_count] = snaps->lost[i];
+        job->forgotten_count++;
+    }
     for (uint32_t i = 0; i < snaps->held_count; i++) {
         if (!is_kept(node, i, info->ref.id.index)) {
             job->forgotten[job->forgotten_count] = snaps->held[i].ref.id.index;
@@ -287,6 +291,7 @@ void node_snapshot_noted(struct node *node, const struct disk_job *job)
         node_end(node, job->status, "storage_failed", job->noted.id.index);
     }
     snaps->is_noting = false;
+    snaps->lost_count = 0;
     held_update(snaps, job);
     node_snapshot_retain(node);
     node->is_view_stale = true;

@@ -21,8 +21,19 @@ bool node_has_leader(const struct node *node)
     return node->view.leader != 0 && node->view.leader != node->id;
 }
 
+/* Its membership may be part of what it lost. */
+static bool is_refilled(const struct node *node)
+{
+    return node->view.is_recovering &&
+           (node->standing == STANDING_ASKING || node->standing == STANDING_CLAIMING ||
+            node->standing == STANDING_MEMBER);
+}
+
 static const char *role_text(const struct node *node)
 {
+    if (is_refilled(node)) {
+        return "recovering";
+    }
     switch (node->standing) {
     case STANDING_ASKING:
     case STANDING_FORMING:
@@ -34,9 +45,6 @@ static const char *role_text(const struct node *node)
         return "removed";
     case STANDING_MEMBER:
         break;
-    }
-    if (node->view.is_recovering) {
-        return "recovering";
     }
     return raft_role_name(node->view.role);
 }
@@ -91,6 +99,9 @@ static void copy_leader(const struct node *node, struct node_view *view)
 
 static const char *standing_reason(const struct node *node)
 {
+    if (is_refilled(node)) {
+        return "recovering: the log lost its end or was damaged, a leader has to refill it";
+    }
     switch (node->standing) {
     case STANDING_ASKING:
         return "asking the members of initial-cluster whether there is a cluster";
@@ -104,9 +115,6 @@ static const char *standing_reason(const struct node *node)
         return "removed: the cluster has no member with this node's id any more";
     case STANDING_MEMBER:
         break;
-    }
-    if (node->view.is_recovering) {
-        return "recovering: the log is shorter than it once was, a leader has to refill it";
     }
     return node->view.leader == 0 ? "no leader is known" : "";
 }
@@ -149,7 +157,7 @@ void node_view_update(struct node *node)
     atomic_store(&numbers->turned_at_ms, node->now_ms);
     if (node->standing == STANDING_REMOVED) { /* what is there grows old for ever (pitfall 86) */
         atomic_store(&numbers->has_caught_up, false);
-    } else if (node->view.leader != 0 && node->view.commit_index > 0 &&
+    } else if (node->view.leader != 0 && !node->view.is_recovering && node->view.commit_index > 0 &&
                node->last_applied >= node->view.commit_index) {
         atomic_store(&numbers->has_caught_up, true);
     }

@@ -175,6 +175,16 @@ enum rk_status high_water_advance(struct high_water *water, struct raft_entry_id
     return now_ms >= high_water_deadline_ms(water) ? high_water_flush(water, now_ms) : RK_OK;
 }
 
+enum rk_status high_water_raise(struct high_water *water, struct raft_entry_id last, uint64_t chain)
+{
+    if (high_water_is_reached(&water->mark, last)) {
+        water->mark.last = last;
+        water->mark.chain = chain;
+    }
+    const enum rk_status status = write_copy(water);
+    return status == RK_OK ? write_copy(water) : status;
+}
+
 uint64_t high_water_deadline_ms(const struct high_water *water)
 {
     return water->is_waiting ? water->written_ms + HIGH_WATER_LAG_MS : UINT64_MAX;

@@ -54,6 +54,11 @@ RK_MUST_USE enum rk_status high_water_vote(struct high_water *water,
 RK_MUST_USE enum rk_status high_water_advance(struct high_water *water, struct raft_entry_id last,
                                               uint64_t chain, uint64_t now_ms);
 
+/* The mark is not before `last` from now on, durably in both copies: what reached so far is about to be
+ * given up. Errors: as above. */
+RK_MUST_USE enum rk_status high_water_raise(struct high_water *water, struct raft_entry_id last,
+                                            uint64_t chain);
+
 /* When high_water_flush() is due; UINT64_MAX: nothing waits. */
 uint64_t high_water_deadline_ms(const struct high_water *water);
 

@@ -401,6 +401,20 @@ enum rk_status log_store_remove_snapshot(struct log_store *store, raft_index ind
     return status;
 }
 
+enum rk_status log_store_forget(struct log_store *store)
+{
+    if (store->has_failed) {
+        return RK_IO;
+    }
+    const enum rk_status status = store->ops->forget(store);
+    store->has_failed = status != RK_OK;
+    if (status == RK_OK) {
+        store->bounds = (struct log_bounds){0};
+        store->is_compacting = false;
+    }
+    return status;
+}
+
 enum rk_status log_store_maintain(struct log_store *store)
 {
     if (store->has_failed) {
@@ -485,7 +499,7 @@ enum rk_status log_store_scan(struct log_store *store, log_store_visit *on_entry
         scan.index = bounds->last.index;
         status = RK_CORRUPT;
     }
-    if (status == RK_CORRUPT) {
+    if (status != RK_OK) {
         *ret_bad_index = scan.index;
     }
     return status;

@@ -59,6 +59,7 @@ struct log_store_ops {
                               uint64_t base_chain, bool is_first /* of the slices to one index */);
     enum rk_status (*add_snapshot)(struct log_store *store, const struct log_snapshot *snapshot);
     enum rk_status (*remove_snapshot)(struct log_store *store, raft_index index);
+    enum rk_status (*forget)(struct log_store *store); /* all entries; the base is {0, 0} */
     enum rk_status (*maintain)(struct log_store *store);
     void (*close)(struct log_store *store);
 };
@@ -113,6 +114,11 @@ RK_MUST_USE enum rk_status log_store_add_snapshot(struct log_store *store,
  * afterwards, so that no row is without its file. Errors: as for a write. */
 RK_MUST_USE enum rk_status log_store_remove_snapshot(struct log_store *store, raft_index index);
 
+/* Gives all entries up, durably: the log is empty and begins at 0; term, vote and the list of snapshots
+ * stay. For a node that begins anew from its leader and whose promises are kept elsewhere
+ * (high_water.h). Errors: as for a write. */
+RK_MUST_USE enum rk_status log_store_forget(struct log_store *store);
+
 /* Called between batches, when no write waits: checkpoints the WAL when it has grown enough to be
  * worth it, and gives room that compaction has left back to the file system, a little at a time. Errors: RK_IO, RK_FULL, RK_CORRUPT: as for a write. */
 RK_MUST_USE enum rk_status log_store_maintain(struct log_store *store);
@@ -120,7 +126,7 @@ RK_MUST_USE enum rk_status log_store_maintain(struct log_store *store);
 /* What a start learns from the log; everything is checked on the way: contiguity, terms that never
  * fall, CRCs, the hash chain from base to last. `on_entry` is called for every entry in order and
  * may keep nothing of it; a status other than RK_OK ends the scan with it.
- * Errors: RK_IO, RK_CORRUPT (*ret_bad_index then names the entry), what on_entry returned. */
+ * Errors: RK_IO, RK_CORRUPT, what on_entry returned; *ret_bad_index then names the entry. */
 typedef enum rk_status log_store_visit(void *context, const struct raft_entry *entry);
 RK_MUST_USE enum rk_status log_store_scan(struct log_store *store, log_store_visit *on_entry,
                                           void *context, raft_index *ret_bad_index);

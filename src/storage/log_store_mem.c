@@ -155,6 +155,15 @@ static enum rk_status mem_remove_snapshot(struct log_store *store, raft_index in
     return RK_OK;
 }
 
+static enum rk_status mem_forget(struct log_store *store)
+{
+    struct log_store_mem *mem = mem_of(store);
+
+    frames_truncate(mem, 0);
+    mem->base_index = 0;
+    return RK_OK;
+}
+
 /* Memory has nothing to fold in. */
 static enum rk_status mem_maintain(struct log_store *store)
 {
@@ -176,6 +185,7 @@ static const struct log_store_ops mem_ops = {
     .compact = mem_compact,
     .add_snapshot = mem_add_snapshot,
     .remove_snapshot = mem_remove_snapshot,
+    .forget = mem_forget,
     .maintain = mem_maintain,
     .close = mem_close,
 };

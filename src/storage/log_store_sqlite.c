@@ -271,6 +271,23 @@ static enum rk_status sqlite_remove_snapshot(struct log_store *store, raft_index
     return log_db_status(log_db_remove_snapshot(sqlite_of(store)->db, index));
 }
 
+static enum rk_status sqlite_forget(struct log_store *store)
+{
+    struct log_store_sqlite *self = sqlite_of(store);
+    int code = run(self->statements[STATEMENT_BEGIN]);
+
+    if (code == SQLITE_OK) {
+        code = run(self->statements[STATEMENT_RESET]);
+    }
+    if (code == SQLITE_OK) {
+        code = write_base(self, (struct raft_entry_id){0}, 0);
+    }
+    if (code == SQLITE_OK) {
+        code = run(self->statements[STATEMENT_COMMIT]);
+    }
+    return log_db_status(code);
+}
+
 /* What compaction leaves free is used again by the entries to come, so that a log in its usual
  * rhythm keeps its file. Only what exceeds twice the need of that rhythm, after a burst of
  * large values, goes back to the file system, 1 MiB at a time. */
@@ -414,9 +431,48 @@ static enum rk_status prepare_all(const struct complaint *complaint, struct log_
     return RK_OK;
 }
 
-/* Takes term and chain from the last entry's own frame; log_store_scan() verifies the way there. */
-static enum rk_status load_last_entry(const struct complaint *complaint,
-                                      struct log_store_sqlite *self, raft_index index)
+/* The number that `sql` comes to for what the log holds after its base. */
+static enum rk_status query_log(const struct complaint *complaint, struct log_store_sqlite *self,
+                                const char *what, uint64_t *ret)
+{
+    char sql[96];
+    char text[32];
+
+    (void)snprintf(sql, sizeof(sql), "SELECT coalesce(%s, 0) FROM log WHERE idx > %" PRIu64, what,
+                   self->base.bounds.base.index);
+    const enum rk_status status = log_db_query(complaint, self->db, sql, text, sizeof(text));
+    if (status == RK_OK && sscanf(text, "%" SCNu64, ret) != 1) {
+        return complaint_refuse(complaint, RK_CORRUPT, "the log's indexes are not numbers");
+    }
+    return status;
+}
+
+/* The last row fails its check: what stands there says neither term nor, for certain, index. A term
+ * that no entry here is beyond, and no index that so many rows do not reach; the scan finds it, or one
+ * before it. */
+static enum rk_status guess_last_entry(const struct complaint *complaint,
+                                       struct log_store_sqlite *self, raft_index index)
+{
+    struct log_bounds *bounds = &self->base.bounds;
+    const raft_term term = self->base.hard_state.term;
+    uint64_t rows = 0;
+
+    const enum rk_status status = query_log(complaint, self, "count(*)", &rows);
+    if (status != RK_OK) {
+        return status;
+    }
+    const raft_index reached = bounds->base.index + rows;
+    bounds->last = (struct raft_entry_id){
+        .term = term > bounds->base.term ? term : bounds->base.term,
+        .index = index < reached ? index : reached,
+    };
+    bounds->last_chain = 0;
+    return RK_OK;
+}
+
+/* Takes term and chain from the last entry's own frame; log_store_scan() verifies the way there.
+ * Errors: RK_CORRUPT, RK_IO. */
+static enum rk_status read_last_entry(struct log_store_sqlite *self, raft_index index)
 {
     struct log_bounds *bounds = &self->base.bounds;
     struct rk_frame frame = {0};
@@ -433,44 +489,30 @@ static enum rk_status load_last_entry(const struct complaint *complaint,
         status = RK_CORRUPT;
     }
     rk_buf_done(&buf);
-    if (status != RK_OK) {
-        return complaint_refuse(complaint, status == RK_TOO_LARGE ? RK_CORRUPT : status,
-                                "entry %" PRIu64 ", the last one: %s", index,
-                                status == RK_IO ? sqlite3_errmsg(self->db) : "fails its check");
+    if (status == RK_OK) {
+        bounds->last = (struct raft_entry_id){frame.term, frame.index};
+        bounds->last_chain = frame.chain;
     }
-    bounds->last = (struct raft_entry_id){frame.term, frame.index};
-    bounds->last_chain = frame.chain;
-    return RK_OK;
+    return status == RK_OK || status == RK_IO ? status : RK_CORRUPT;
 }
 
 static enum rk_status load_bounds(const struct complaint *complaint, struct log_store_sqlite *self)
 {
-    raft_index first = 0;
     raft_index last = 0;
-    char text[64];
 
     enum rk_status status = load_base(complaint, self);
     if (status == RK_OK) {
-        status =
-            log_db_query(complaint, self->db,
-                         "SELECT coalesce(min(idx), 0) || ' ' || coalesce(max(idx), 0) FROM log",
-                         text, sizeof(text));
+        status = query_log(complaint, self, "max(idx)", &last);
     }
-    if (status != RK_OK) {
+    if (status != RK_OK || last == 0) {
         return status;
     }
-    if (sscanf(text, "%" SCNu64 " %" SCNu64, &first, &last) != 2) {
-        return complaint_refuse(complaint, RK_CORRUPT, "the log's indexes are not numbers");
+    status = read_last_entry(self, last);
+    if (status == RK_IO) {
+        return complaint_refuse(complaint, RK_IO, "entry %" PRIu64 ", the last one: %s", last,
+                                sqlite3_errmsg(self->db));
     }
-    if (first == 0 && last == 0) {
-        return RK_OK;
-    }
-    if (first != self->base.bounds.base.index + 1) {
-        return complaint_refuse(complaint, RK_CORRUPT,
-                                "the log begins at %" PRIu64 ", its base is %" PRIu64, first,
-                                self->base.bounds.base.index);
-    }
-    return load_last_entry(complaint, self, last);
+    return status == RK_OK ? RK_OK : guess_last_entry(complaint, self, last);
 }
 
 static enum rk_status load_all(const struct complaint *complaint, struct log_store_sqlite *self,
@@ -518,6 +560,7 @@ static const struct log_store_ops sqlite_ops = {
     .compact = sqlite_compact,
     .add_snapshot = sqlite_add_snapshot,
     .remove_snapshot = sqlite_remove_snapshot,
+    .forget = sqlite_forget,
     .maintain = sqlite_maintain,
     .close = sqlite_close,
 };

@@ -18,7 +18,8 @@ struct log_store_sqlite_options {
 };
 
 /* Opens or creates. Before anything is believed the WAL is folded in by a checkpoint, whose
- * failure fails the open (F2). Errors: RK_IO, RK_FULL, RK_CORRUPT, RK_CONFLICT (it is another
+ * failure fails the open (F2). Damage in the log's rows is for log_store_scan() to find: where the last
+ * row is damaged, the bounds end where it was, with a term that it was not beyond. Errors: RK_IO, RK_FULL, RK_CORRUPT, RK_CONFLICT (it is another
  * node's: `message` says whose); `message` (of `message_size` bytes) then says what is wrong and
  * *ret is untouched. */
 RK_MUST_USE enum rk_status log_store_sqlite_open(const struct log_store_sqlite_options *options,

@@ -215,6 +215,19 @@ START_TEST(last_entry_is_written_after_the_lag_and_not_before)
 }
 END_TEST
 
+START_TEST(raised_mark_is_durable_at_once_in_both_copies)
+{
+    must_open();
+    ck_assert_int_eq(advance(7, 1000), RK_OK);
+    ck_assert_int_eq(high_water_raise(water, (struct raft_entry_id){3, 9}, 1009), RK_OK);
+    damage_copy(_i == 0 ? 30 : SECOND_COPY + 30);
+    reopen();
+    expect_last(9);
+    ck_assert_int_eq(high_water_raise(water, (struct raft_entry_id){3, 8}, 1008), RK_OK);
+    expect_last(9);
+}
+END_TEST
+
 START_TEST(flush_writes_what_waits)
 {
     must_open();
@@ -463,6 +476,7 @@ static void add_marks(TCase *tcase)
     tcase_add_test(tcase, unchanged_vote_costs_nothing);
     tcase_add_test(tcase, vote_follows_a_term_without_one);
     tcase_add_test(tcase, last_entry_is_written_after_the_lag_and_not_before);
+    tcase_add_loop_test(tcase, raised_mark_is_durable_at_once_in_both_copies, 0, 2);
     tcase_add_test(tcase, flush_writes_what_waits);
     tcase_add_test(tcase, vote_and_mark_do_not_lose_each_other);
     tcase_add_test(tcase, log_reaches_its_mark_by_term_then_index);

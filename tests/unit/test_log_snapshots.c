@@ -204,6 +204,32 @@ START_TEST(a_snapshot_that_was_not_noted_is_not_installed)
 }
 END_TEST
 
+START_TEST(a_forgotten_log_begins_at_its_first_entry_again)
+{
+    open_kind(_i);
+    must_append(1, 9, 1);
+    ck_assert_int_eq(vote(3, 2), RK_OK);
+    ck_assert_int_eq(add_snapshot(6, 1), RK_OK);
+    bool is_more = false;
+    ck_assert_int_eq(log_store_compact(store, 6, 100, &is_more), RK_OK);
+
+    ck_assert_int_eq(log_store_forget(store), RK_OK);
+    if (_i == KIND_SQLITE) {
+        close_store();
+        must_open();
+    }
+    ck_assert_uint_eq(store->bounds.base.index, 0);
+    ck_assert_uint_eq(store->bounds.last.index, 0);
+    ck_assert_uint_eq(store->bounds.last.term, 0);
+    ck_assert_uint_eq(store->hard_state.term, 3);
+    ck_assert_uint_eq(store->hard_state.vote, 2);
+    ck_assert_uint_eq(store->snapshots_count, 1);
+    must_scan();
+    must_append(1, 2, 1);
+    must_scan();
+}
+END_TEST
+
 START_TEST(a_removed_snapshot_is_gone)
 {
     open_kind(_i);
@@ -429,6 +455,7 @@ int main(void)
     tcase_add_loop_test(tcase, writes_after_a_snapshot_in_one_call_go_on_from_it, 0, KIND_COUNT);
     tcase_add_loop_test_raise_signal(tcase, a_snapshot_that_was_not_noted_is_not_installed, SIGABRT,
                                      0, KIND_COUNT);
+    tcase_add_loop_test(tcase, a_forgotten_log_begins_at_its_first_entry_again, 0, KIND_COUNT);
     tcase_add_loop_test(tcase, a_removed_snapshot_is_gone, 0, KIND_COUNT);
     tcase_add_test(tcase, snapshots_and_base_come_back);
     tcase_add_loop_test(tcase, a_damaged_row_is_refused, 0,

@@ -21,10 +21,34 @@ START_TEST(damaged_identity_or_vote_is_corrupt_at_open)
         "UPDATE meta SET value = '0000000000000008' WHERE key = 'incarnation'",
         "UPDATE meta SET value = '0000000000000001' WHERE key = 'base'",
         "DELETE FROM meta",
-        "DELETE FROM log WHERE idx = 1",
-        "UPDATE log SET frame = x'00' WHERE idx = 9",
-        "UPDATE log SET frame = NULL WHERE idx = 9",
-        "UPDATE log SET idx = 10 WHERE idx = 9",
+    };
+    must_open();
+    must_append(1, 9, 1);
+    ck_assert_int_eq(vote(4, 2), RK_OK);
+    close_store();
+    ck_assert_uint_lt((size_t)_i, sizeof(damages) / sizeof(damages[0]));
+    execute(damages[_i]);
+
+    ck_assert_int_eq(open_as("n1", 7), RK_CORRUPT);
+    ck_assert_ptr_null(store);
+    ck_assert_str_ne(message, "");
+}
+END_TEST
+
+/* Damage at the ends of the log: it opens, the scan names the entry, and the log can be ended before
+ * it. Nobody believes an index that so many rows do not reach. */
+START_TEST(damaged_row_at_an_end_is_named_by_the_scan)
+{
+    static const struct {
+        const char *sql;
+        raft_index bad;
+    } damages[] = {
+        {"DELETE FROM log WHERE idx = 1", 1},
+        {"UPDATE log SET frame = x'00' WHERE idx = 9", 9},
+        {"UPDATE log SET frame = NULL WHERE idx = 9", 9},
+        {"UPDATE log SET idx = 10 WHERE idx = 9", 9},
+        {"UPDATE log SET idx = 4611686018427387904 WHERE idx = 9", 9},
+        {"UPDATE log SET frame = x'00' WHERE idx > 4", 5},
     };
     must_open();
     must_append(1, 9, 1);
@@ -34,11 +58,21 @@ START_TEST(damaged_identity_or_vote_is_corrupt_at_open)
     execute("PRAGMA writable_schema = ON;"
             "UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', '')");
     ck_assert_uint_lt((size_t)_i, sizeof(damages) / sizeof(damages[0]));
-    execute(damages[_i]);
+    execute(damages[_i].sql);
 
-    ck_assert_int_eq(open_as("n1", 7), RK_CORRUPT);
-    ck_assert_ptr_null(store);
-    ck_assert_str_ne(message, "");
+    raft_index bad_index = 0;
+    must_open();
+    ck_assert_uint_eq(store->bounds.last.index, 9);
+    ck_assert_int_eq(scan(&bad_index), RK_CORRUPT);
+    ck_assert_uint_eq(bad_index, damages[_i].bad);
+    const struct raft_write write = {.truncate_from = bad_index};
+    const struct raft_write *const writes[] = {&write};
+    ck_assert_int_eq(log_store_write(store, writes, 1), RK_OK);
+    close_store();
+    must_open();
+    must_scan();
+    ck_assert_uint_eq(store->bounds.last.index, bad_index - 1);
+    must_append(bad_index, 12, 4);
 }
 END_TEST
 
@@ -224,7 +258,8 @@ int main(void)
     TCase *tcase = tcase_create("log_store_damage");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, store_begin, store_end);
-    tcase_add_loop_test(tcase, damaged_identity_or_vote_is_corrupt_at_open, 0, 12);
+    tcase_add_loop_test(tcase, damaged_identity_or_vote_is_corrupt_at_open, 0, 8);
+    tcase_add_loop_test(tcase, damaged_row_at_an_end_is_named_by_the_scan, 0, 6);
     tcase_add_test(tcase, missing_row_is_corrupt_and_named);
     tcase_add_test(tcase, row_of_another_history_is_corrupt_and_named);
     tcase_add_test(tcase, cut_behind_a_damaged_row_is_corrupt);
