@@ -67,6 +67,16 @@ void node_heal_membership(struct node *node, const struct log_store *store)
     }
 }
 
+enum rk_status node_heal_anew(struct node *node, const struct node_start_options *start)
+{
+    node_heal_membership(node, start->store);
+    enum rk_status status = node_heal_begin(node, start, "state", start->store->bounds.last.index);
+    if (status == RK_OK) {
+        status = snap_store_retain(start->snaps, NULL, 0);
+    }
+    return status == RK_OK ? log_store_forget(start->store) : status;
+}
+
 /* What is noted down of the snapshots that cannot be read stays until there is another: it says of
  * which cluster this node is. */
 enum rk_status node_heal_forget(struct node *node, const struct node_start_options *start)

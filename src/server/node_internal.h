@@ -437,6 +437,13 @@ void node_heal_membership(struct node *node, const struct log_store *store);
 RK_MUST_USE enum rk_status node_heal_forget(struct node *node,
                                             const struct node_start_options *start);
 
+/* For a node whose state is wrong although its disk is whole (member repair): to be called first of all
+ * in node_restore(), which then finds log and snapshots gone and makes the node recover as from damage.
+ * When this has returned RK_OK, what asked for it may go: the directory says the rest. Errors: RK_CORRUPT
+ * (no other voter; nothing was changed), RK_IO, RK_FULL. */
+RK_MUST_USE enum rk_status node_heal_anew(struct node *node,
+                                          const struct node_start_options *start);
+
 /* node_apply.c: applies what is committed; the core hears of it in node_report_applied(). */
 void node_apply(struct node *node);
 void node_report_applied(struct node *node);

@@ -90,7 +90,8 @@ RK_MUST_USE enum rk_status snap_store_load(struct snap_store *store, struct raft
                                            struct snap_ref *ret);
 
 /* Removes every snapshot but these, and parts that are no longer worth receiving, being older. Parts
- * that are open stay. Errors: RK_IO. */
+ * that are open stay. What was removed does not come back, when this has returned RK_OK. Errors: RK_IO,
+ * RK_FULL. */
 RK_MUST_USE enum rk_status snap_store_retain(struct snap_store *store,
                                              const struct raft_entry_id *ids, uint32_t ids_count);
 

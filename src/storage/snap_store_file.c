@@ -309,7 +309,8 @@ static enum rk_status file_retain(struct snap_store *store, const struct raft_en
         .open_part = store->is_open[SNAP_RECEIVED] ? self->parts[SNAP_RECEIVED].name : NULL,
     };
 
-    return remove_those(self, is_not_retained, &retained);
+    const enum rk_status status = remove_those(self, is_not_retained, &retained);
+    return status == RK_OK && fsync(self->dir_fd) != 0 ? files_status(errno) : status;
 }
 
 static void file_close(struct snap_store *store)

@@ -160,6 +160,13 @@ static void end(void)
     test_dir_remove(dir);
 }
 
+static void begin_anew(void)
+{
+    open_stores();
+    ck_assert_int_eq(node_heal_anew(fixture.node, &start), RK_OK);
+    close_stores();
+}
+
 static enum rk_status restore(void)
 {
     open_stores();
@@ -237,6 +244,24 @@ START_TEST(without_a_snapshot_all_is_given_up_and_the_node_recovers)
         ck_assert(fixture.node->is_firm);
         ck_assert_uint_eq(fixture.node->peers_count, 2);
         ck_assert_uint_eq(fixture.node->view.config->voters_count, 3);
+        restore_anew();
+    }
+}
+END_TEST
+
+/* Also where there never was a snapshot: then the others say who it is. */
+START_TEST(state_begun_anew_comes_from_the_leader_alone)
+{
+    make_directory(_i == 0 ? NEWEST : 0);
+    if (_i == 1) {
+        execute("DELETE FROM snapshot");
+    }
+    begin_anew();
+    ck_assert_int_eq(restore(), RK_OK);
+    for (int i = 0; i < 2; i++) {
+        expect_recovering(0, 0);
+        ck_assert_uint_eq(fixture.node->last_applied, 0);
+        ck_assert_int_eq(fixture.node->standing, _i == 0 ? STANDING_MEMBER : STANDING_ASKING);
         restore_anew();
     }
 }
@@ -322,6 +347,7 @@ int main(void)
     tcase_add_test(tcase, damaged_newest_snapshot_falls_back_where_the_log_reaches);
     tcase_add_test(tcase, log_gives_way_to_an_older_snapshot_and_the_node_recovers);
     tcase_add_test(tcase, without_a_snapshot_all_is_given_up_and_the_node_recovers);
+    tcase_add_loop_test(tcase, state_begun_anew_comes_from_the_leader_alone, 0, 2);
     tcase_add_loop_test(tcase, log_ends_before_a_damaged_entry_and_the_node_recovers, 0, 3);
     tcase_add_test(tcase, log_damaged_before_the_snapshots_entry_gives_way_to_it);
     tcase_add_test(tcase, log_lost_from_its_first_entry_asks_who_it_is);
