@@ -50,6 +50,29 @@ static enum rk_status make_directories(const struct complaint *complaint, const 
     }
 }
 
+/* What was made on the way, now or by a start that was cut short, is sure to be there after a power cut
+ * only when the directory above it was synced. One that may not be read, or takes no writes, holds
+ * nothing of ours. */
+static enum rk_status sync_parents(const struct complaint *complaint, const char *path)
+{
+    char part[PATH_SIZE_MAX];
+
+    for (size_t i = 1;; i++) {
+        if (path[i] != '/' && path[i] != '\0') {
+            continue;
+        }
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (!files_sync_directory_of(part) && errno != EACCES && errno != EROFS &&
+            errno != EINVAL) {
+            return complaint_refuse_errno(complaint, "cannot sync the directory above");
+        }
+        if (path[i] == '\0') {
+            return RK_OK;
+        }
+    }
+}
+
 static enum rk_status check_owner(const struct complaint *complaint, int fd)
 {
     struct stat status;
@@ -244,6 +267,9 @@ static enum rk_status open_all(const struct complaint *complaint, struct data_di
         if (fsync(dir->fd) != 0) {
             status = complaint_refuse_errno(complaint, "cannot sync");
         }
+    }
+    if (status == RK_OK && dir->is_new) {
+        status = sync_parents(complaint, dir->path);
     }
     return status;
 }

@@ -28,6 +28,37 @@ int __wrap_fstatvfs(int fd, struct statvfs *ret)
     return 0;
 }
 
+/* And this one: whose directories were synced. */
+enum { SYNCED_MAX = 64 };
+static ino_t synced[SYNCED_MAX];
+static uint32_t synced_count;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    struct stat status;
+
+    if (synced_count < SYNCED_MAX && fstat(fd, &status) == 0) {
+        synced[synced_count] = status.st_ino;
+        synced_count++;
+    }
+    return __real_fsync(fd);
+}
+
+static bool was_synced(const char *which)
+{
+    struct stat status;
+
+    ck_assert_int_eq(stat(which, &status), 0);
+    for (uint32_t i = 0; i < synced_count; i++) {
+        if (synced[i] == status.st_ino) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static char parent[MADE_PATH_SIZE];
 static char path[2 * MADE_PATH_SIZE];
 static char message[512];
@@ -39,6 +70,7 @@ static void setup(void)
     (void)snprintf(path, sizeof(path), "%s/data", parent);
     message[0] = '\0';
     dir = NULL;
+    synced_count = 0;
 }
 
 static void teardown(void)
@@ -77,6 +109,25 @@ START_TEST(directory_is_made_with_its_parents_for_the_owner_alone)
     ck_assert_uint_eq(mode_of(path), 0700);
     ck_assert(data_dir_is_new(dir));
     ck_assert_uint_eq(mode_of(data_dir_path(dir, "LOCK")), 0600);
+}
+END_TEST
+
+/* A power cut may else take a new directory away with all that was acknowledged in it. What a killed
+ * start has made is synced by the next. */
+START_TEST(directory_and_those_above_it_are_durable)
+{
+    char above[3 * MADE_PATH_SIZE];
+    char deep[4 * MADE_PATH_SIZE];
+    (void)snprintf(above, sizeof(above), "%s/a", path);
+    (void)snprintf(deep, sizeof(deep), "%s/b", above);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+
+    ck_assert_int_eq(open_path(deep), RK_OK);
+
+    ck_assert(was_synced(deep));
+    ck_assert(was_synced(above));
+    ck_assert(was_synced(path));
+    ck_assert(was_synced(parent));
 }
 END_TEST
 
@@ -279,6 +330,7 @@ int main(void)
     TCase *tcase = tcase_create("data_dir");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, directory_is_made_with_its_parents_for_the_owner_alone);
+    tcase_add_test(tcase, directory_and_those_above_it_are_durable);
     tcase_add_test(tcase, trailing_slash_is_harmless);
     tcase_add_test(tcase, directory_with_a_database_is_not_new);
     tcase_add_test(tcase, second_open_is_refused_with_the_pid);
