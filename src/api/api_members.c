@@ -332,6 +332,11 @@ static void append_refusal(const struct admin_outcome *outcome, struct rk_buf *t
     case ADMIN_ALREADY_VOTER:
         append_about("a voter already: ", outcome, text);
         return;
+    case ADMIN_STILL_ANSWERS:
+        append_about("the member still answers at this address; stop it and empty its data "
+                     "directory first: ",
+                     outcome, text);
+        return;
     case ADMIN_NOT_CAUGHT_UP:
         append_not_caught_up(outcome, text);
         return;

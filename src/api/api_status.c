@@ -6,6 +6,8 @@
 #include "api/request.h"
 #include "base/assert.h"
 
+enum { CATCH_UP_ROUNDS = 10 };
+
 enum api_action status_leader_begin(struct api_call *call, const struct node_view *node,
                                     struct http_response *response)
 {
@@ -101,17 +103,24 @@ static const char *role_text(const struct node_view_member *member)
     return member->is_learner ? "learner" : "leaving";
 }
 
-/* How much of the log, or of a snapshot's bytes, is there, for people: "matching 81,244 of 120,310". */
-static void share_render(struct rk_json *json, const char *what, uint64_t done, uint64_t all)
+/* How much of the log, or of a snapshot's bytes, is there, for people: "matching 81,244 of 120,310". A
+ * learner that was too slow in so many rounds as 4.2.1 gives it will not become a voter by waiting. */
+static void share_render(struct rk_json *json, const char *what, uint64_t done, uint64_t all,
+                         uint32_t rounds)
 {
     struct rk_buf text;
 
-    rk_buf_init(&text, 80);
+    rk_buf_init(&text, 128);
     rk_buf_append_text(&text, what);
     rk_buf_append_byte(&text, ' ');
     answer_append_grouped(&text, done);
     rk_buf_append_text(&text, " of ");
     answer_append_grouped(&text, all);
+    if (rounds >= CATCH_UP_ROUNDS) {
+        rk_buf_append_text(&text, ", too slow for the writes in ");
+        rk_buf_append_u64(&text, rounds);
+        rk_buf_append_text(&text, " rounds");
+    }
     rk_json_name(json, "progress");
     rk_json_bytes(json, rk_buf_bytes(&text));
     rk_buf_done(&text);
@@ -139,9 +148,14 @@ static void member_render(struct rk_json *json, const struct node_view_member *m
         if (member->snapshot_size != 0) {
             rk_json_member_u64(json, "snapshot_sent", member->snapshot_sent);
             rk_json_member_u64(json, "snapshot_size", member->snapshot_size);
-            share_render(json, "snapshot", member->snapshot_sent, member->snapshot_size);
+            share_render(json, "snapshot", member->snapshot_sent, member->snapshot_size,
+                         member->catch_up_rounds);
         } else {
-            share_render(json, "matching", member->match_index, last_index);
+            share_render(json, "matching", member->match_index, last_index,
+                         member->catch_up_rounds);
+        }
+        if (member->catch_up_rounds > 0) {
+            rk_json_member_u64(json, "catch_up_rounds", member->catch_up_rounds);
         }
         rk_json_member_u64(json, "commit_index", member->commit_index);
         rk_json_member_u64(json, "last_applied", member->last_applied);

@@ -46,6 +46,7 @@ enum admin_refusal {
     ADMIN_NAME_TAKEN,        /* `who` */
     ADMIN_ADDRESS_TAKEN,     /* `who`: the address */
     ADMIN_ALREADY_VOTER,     /* `who` */
+    ADMIN_STILL_ANSWERS,     /* `who` is to be replaced at its own address, and is there */
     ADMIN_NOT_CAUGHT_UP,     /* `who`; numbers: its match index, the leader's last index */
     ADMIN_LAST_VOTER,        /* nobody would be left to vote */
     ADMIN_TOO_MANY_VOTERS,   /* past RAFT_VOTERS_MAX */

@@ -25,6 +25,7 @@ struct node_view_member {
     raft_index match_index;
     raft_index commit_index;
     raft_index last_applied;
+    uint32_t catch_up_rounds; /* so many it was too slow in, one after the other (4.2.1) */
     uint64_t snapshot_sent;   /* bytes of a snapshot that it has */
     uint64_t snapshot_size;   /* of how many; 0: it is not being sent one */
     uint64_t contact_age_ms;  /* since it last answered */

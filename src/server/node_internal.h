@@ -133,6 +133,7 @@ struct peer {
     raft_index round_target;
     uint64_t round_began_ms;
     bool is_caught_up; /* the last round was shorter than an election timeout */
+    uint32_t rounds;   /* one after the other that were longer */
     bool was_alive;
     uint64_t stable_since_ms; /* Unix time of its last change, to show */
 };

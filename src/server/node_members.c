@@ -82,12 +82,14 @@ static void round_turn(struct node *node, struct peer *peer)
     if (!is_alive || peer->round_term != node->view.hard_state.term) {
         peer->round_term = node->view.hard_state.term;
         peer->is_caught_up = false;
+        peer->rounds = 0;
         round_begin(node, peer);
         return;
     }
     if (progress.match_index >= peer->round_target) {
         peer->is_caught_up =
             node->now_ms - peer->round_began_ms < node->options->election_timeout_ms;
+        peer->rounds = peer->is_caught_up ? 0 : peer->rounds + 1;
         round_begin(node, peer);
     }
 }

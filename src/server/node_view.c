@@ -78,6 +78,7 @@ static void copy_member(struct node *node, const struct member *member,
         ret->commit_index = progress.commit_index;
         ret->last_applied = progress.last_applied;
         ret->contact_age_ms = node->now_ms - progress.contact_ms;
+        ret->catch_up_rounds = peer != NULL && member->is_learner ? peer->rounds : 0;
         if (peer != NULL && peer->sending.is_active) {
             ret->snapshot_sent = peer->sending.offset;
             ret->snapshot_size = peer->sending.ref.size;

@@ -142,6 +142,10 @@ static const struct {
      409,
      "a member has this peer address already: \"h:1\""},
     {{.refusal = ADMIN_ALREADY_VOTER, .who = "n2"}, 409, "a voter already: \"n2\""},
+    {{.refusal = ADMIN_STILL_ANSWERS, .who = "n2"},
+     409,
+     "the member still answers at this address; stop it and empty its data directory first: "
+     "\"n2\""},
     {{.refusal = ADMIN_NOT_CAUGHT_UP, .who = "n4", .numbers = {81244, 120310}},
      409,
      "not caught up: \"n4\" is matching 81,244 of 120,310"},

@@ -93,6 +93,25 @@ START_TEST(members_carry_their_role_and_progress)
 }
 END_TEST
 
+/* Diss. 4.2.1: after ten rounds nobody goes on waiting. */
+START_TEST(learner_that_does_not_keep_up_is_said_so)
+{
+    struct node_view_member *learner = &harness.node.members[1];
+    add_member(9, "node2", "127.0.0.2:8300");
+    learner->is_learner = true;
+    learner->has_progress = true;
+    harness.node.last_index = 120310;
+    learner->match_index = 5;
+    learner->catch_up_rounds = 9;
+    const char *text = get("/v1/cluster/members")->body;
+    ck_assert_ptr_nonnull(strstr(text, "\"matching 5 of 120,310\",\"catch_up_rounds\":9"));
+    learner->catch_up_rounds = 12;
+    text = get("/v1/cluster/members")->body;
+    ck_assert_ptr_nonnull(
+        strstr(text, "\"matching 5 of 120,310, too slow for the writes in 12 rounds\""));
+}
+END_TEST
+
 START_TEST(a_snapshot_on_its_way_is_progress_too)
 {
     struct node_view_member *member = &harness.node.members[1];
@@ -164,6 +183,7 @@ int main(void)
     tcase_add_test(tcase, status_node_is_this_nodes_view);
     tcase_add_test(tcase, never_heard_of_a_leader_is_null);
     tcase_add_test(tcase, members_carry_their_role_and_progress);
+    tcase_add_test(tcase, learner_that_does_not_keep_up_is_said_so);
     tcase_add_test(tcase, a_snapshot_on_its_way_is_progress_too);
     tcase_add_test(tcase, a_full_house_of_members_fits_the_answer);
     tcase_add_test(tcase, health_and_readiness_give_their_reason);

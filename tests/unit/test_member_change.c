@@ -303,6 +303,7 @@ START_TEST(wiped_member_is_replaced_under_its_own_name_and_address)
     struct membership decoded;
     struct rk_buf buf;
     cluster(3);
+    facts.members[2].is_alive = false;
     who("n3");
     fresh(0, 4, "n3", "h3:1");
     plan(ADMIN_REPLACE);
@@ -316,6 +317,21 @@ START_TEST(wiped_member_is_replaced_under_its_own_name_and_address)
     due();
     ck_assert_uint_eq(membership_by_name(&now, "n3")->id, 4);
     ck_assert_uint_eq(now.members_count, 3);
+}
+END_TEST
+
+/* The newcomer could never come up there, and the change would never end. */
+START_TEST(member_that_answers_is_not_replaced_at_its_own_address)
+{
+    cluster(3);
+    who("n3");
+    fresh(0, 4, "n3", "h3:1");
+    ck_assert_refused(ADMIN_REPLACE, ADMIN_STILL_ANSWERS);
+    ck_assert_str_eq(outcome.who, "n3");
+    fresh(0, 4, "n4", "h3:1");
+    ck_assert_refused(ADMIN_REPLACE, ADMIN_STILL_ANSWERS);
+    fresh(0, 4, "n3", "h4:1"); /* it moves */
+    plan(ADMIN_REPLACE);
 }
 END_TEST
 
@@ -462,6 +478,7 @@ int main(void)
     tcase_add_test(tcase, learner_goes_at_once);
     tcase_add_test(tcase, replaced_member_goes_in_the_step_in_which_the_new_one_votes);
     tcase_add_test(tcase, wiped_member_is_replaced_under_its_own_name_and_address);
+    tcase_add_test(tcase, member_that_answers_is_not_replaced_at_its_own_address);
     tcase_add_test(tcase, several_are_replaced_in_one_joint_configuration);
     tcase_add_test(tcase, same_member_is_not_replaced_twice);
     tcase_add_test(tcase, nine_voters_are_replaced_one_by_one);
