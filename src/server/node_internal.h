@@ -49,8 +49,10 @@ enum {
     NODE_SNAPSHOT_BYTES = 256 << 20,      /* applied since the last snapshot: time for another */
     NODE_SNAPSHOT_RETRY_MS = 30 * 1000,   /* after one for which there was no room */
     NODE_SNAPSHOT_TIMEOUT_MS = 10 * 1000, /* a piece is answered within */
-    NODE_SNAPSHOT_POLL_MS = 20,           /* between two questions whether the state is built */
-    NODE_COMPACT_SLICE_US = 4000,         /* a slice of compaction aims to stay below */
+    NODE_SNAPSHOT_REFUSED_MS = 1000, /* before a peer that could not take one is sent it again */
+    NODE_SNAPSHOT_REFUSED_MAX_MS = 30 * 1000, /* the same, after several; it doubles */
+    NODE_SNAPSHOT_POLL_MS = 20,               /* between two questions whether the state is built */
+    NODE_COMPACT_SLICE_US = 4000,             /* a slice of compaction aims to stay below */
     NODE_COMPACT_ENTRIES_MAX = 1024,
 };
 
@@ -125,6 +127,8 @@ struct peer {
     uint32_t feature_level; /* that it reads, as it last said; 0: not heard yet */
     bool is_age_reported;   /* the log has said that it is too old to be taken */
     struct node_sending sending;
+    uint32_t snapshots_refused; /* one after the other: it could not take them */
+    uint64_t snapshot_retry_ms; /* none is sent before */
     uint64_t heard_incarnation; /* while forming: what it says of itself; 0: nothing yet */
     char heard_client_address[RK_ADDRESS_SIZE_MAX + 1];
 
@@ -204,12 +208,13 @@ enum receiving_state {
 struct node_receiving {
     enum receiving_state state;
     struct snap_ref ref;
-    raft_index config_index; /* as offered */
-    uint64_t offset;         /* so much of it is there */
-    bool is_busy;            /* a piece is with the worker */
-    bool is_said;            /* the log has said that it comes */
-    struct sm *sm;           /* BUILT, NOTED */
-    struct snap_info info;   /* BUILT, NOTED */
+    raft_index config_index; /* as offered, and the check of its bytes */
+    uint32_t config_check;
+    uint64_t offset;       /* so much of it is there */
+    bool is_busy;          /* a piece is with the worker */
+    bool is_said;          /* the log has said that it comes */
+    struct sm *sm;         /* BUILT, NOTED */
+    struct snap_info info; /* BUILT, NOTED */
 
     /* The question to which the answer is owed, NULL: none; and the core's answer to the one that is
      * being stepped. */

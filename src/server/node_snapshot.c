@@ -15,11 +15,17 @@
 enum {
     RECOMPACT_MS = 1000,
     LAG_FACTOR = 8, /* in snapshots' worth of log */
+    /* Where snapshots are taken often, eight of them are written in the time that one needs to get to a
+     * peer: given up and begun anew, a transfer would never end. */
+    LAG_ENTRIES_MIN = 200000,
 };
 
 uint64_t node_snapshot_lag_max(const struct node *node)
 {
-    return (uint64_t)LAG_FACTOR * node->options->snapshot_entries + node->options->trailing_entries;
+    const uint64_t max =
+        (uint64_t)LAG_FACTOR * node->options->snapshot_entries + node->options->trailing_entries;
+
+    return max > LAG_ENTRIES_MIN ? max : LAG_ENTRIES_MIN;
 }
 
 void node_snapshot_to_raft(const struct snap_info *info, struct raft_snapshot *ret)

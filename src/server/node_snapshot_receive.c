@@ -14,6 +14,7 @@
  * snapshot leaves when that write is durable (68). */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/heap.h"
 #include "base/log.h"
 #include "server/node_internal.h"
@@ -133,8 +134,22 @@ static void submit_piece(struct node *node, uint64_t offset, struct rk_bytes pie
     snap_submit(node->snap_thread, job);
 }
 
+/* Equal for equal configurations. */
+static uint32_t check_of(const struct membership *membership)
+{
+    struct rk_buf config;
+
+    rk_buf_init(&config, LOG_SNAPSHOT_CONFIG_SIZE_MAX);
+    membership_encode(membership, &config);
+    RK_ASSERT(rk_buf_status(&config) == RK_OK);
+    const uint32_t check = rk_crc32c(0, config.data, config.size);
+    rk_buf_done(&config);
+    return check;
+}
+
 /* A piece of what is wanted. The answer waits for the worker, unless it has something else to do. */
-static void take_piece(struct node *node, const struct wire_snapshot *question)
+static void take_piece(struct node *node, const struct wire_snapshot *question,
+                       const struct membership *membership)
 {
     struct node_receiving *receiving = &node->snaps.receiving;
     const struct snap_ref ref = {
@@ -145,6 +160,7 @@ static void take_piece(struct node *node, const struct wire_snapshot *question)
         receiving->state = RECEIVING_PIECES;
         receiving->ref = ref;
         receiving->config_index = question->config_index;
+        receiving->config_check = check_of(membership);
         receiving->offset = 0;
         receiving->is_said = false;
     }
@@ -198,8 +214,11 @@ void node_receiving_built(struct node *node, struct snap_job *job)
     if (job->status == RK_IO) {
         node_end(node, job->status, "snapshot_failed", job->info.ref.id.index);
     }
-    if (job->status == RK_OK && job->info.config_index != receiving->config_index) {
-        job->status = RK_CORRUPT; /* what the core was told is not what the file says */
+    /* What the core was told must be what the file says; entry, size and digest, which covers the chain
+     * too, the worker has compared. */
+    if (job->status == RK_OK && (job->info.config_index != receiving->config_index ||
+                                 check_of(&job->info.membership) != receiving->config_check)) {
+        job->status = RK_CORRUPT;
     }
     if (job->status != RK_OK) {
         give_up(node, job->status);
@@ -361,6 +380,6 @@ void node_receiving_request(struct node *node, struct http_exchange *exchange)
     if (receiving->has_answer) {
         answer(node, &receiving->answer);
     } else if (is_wanted(node, question.last)) {
-        take_piece(node, &question);
+        take_piece(node, &question, &membership);
     }
 }

@@ -114,6 +114,7 @@ void node_sending_begin(struct node *node, struct peer *peer, const struct raft_
         fail(&peer->sending);
         return;
     }
+    const bool waits = peer->snapshot_retry_ms > node->now_ms;
     const bool is_busy = peer->sending.is_busy; /* what is under way is of the offer before */
     peer->sending = (struct node_sending){
         .is_active = true,
@@ -121,10 +122,12 @@ void node_sending_begin(struct node *node, struct peer *peer, const struct raft_
         .sequence = offer->snapshot_request.sequence,
         .ref = info->ref,
         .is_busy = is_busy,
-        .due_ms = node->now_ms,
+        .due_ms = waits ? peer->snapshot_retry_ms : node->now_ms,
     };
-    rk_log(RK_LOG_INFO, "snapshot", "sending", RK_TEXT("peer", peer->name),
-           RK_U64("index", id.index), RK_U64("bytes", info->ref.size), RK_END);
+    if (!waits) {
+        rk_log(RK_LOG_INFO, "snapshot", "sending", RK_TEXT("peer", peer->name),
+               RK_U64("index", id.index), RK_U64("bytes", info->ref.size), RK_END);
+    }
     pump(node, peer);
 }
 
@@ -165,6 +168,25 @@ static void step_for(struct node *node, const struct peer *peer, enum raft_event
     RK_ASSERT(status == RK_OK);
 }
 
+/* A full disk over there does not get emptier by being asked at every heartbeat. */
+static void note_outcome(struct node *node, struct peer *peer, bool is_accepted)
+{
+    uint64_t wait_ms = NODE_SNAPSHOT_REFUSED_MS;
+
+    if (is_accepted) {
+        peer->snapshots_refused = 0;
+        peer->snapshot_retry_ms = 0;
+        return;
+    }
+    for (uint32_t i = 0; i < peer->snapshots_refused && wait_ms < NODE_SNAPSHOT_REFUSED_MAX_MS;
+         i++) {
+        wait_ms *= 2;
+    }
+    wait_ms = wait_ms < NODE_SNAPSHOT_REFUSED_MAX_MS ? wait_ms : NODE_SNAPSHOT_REFUSED_MAX_MS;
+    peer->snapshots_refused++;
+    peer->snapshot_retry_ms = node->now_ms + wait_ms;
+}
+
 static void step_over(struct node *node, struct peer *peer,
                       const struct wire_snapshot_answer *answer)
 {
@@ -187,6 +209,7 @@ static void step_over(struct node *node, struct peer *peer,
     rk_log(RK_LOG_INFO, "snapshot", answer->accepted ? "sent" : "not_taken",
            RK_TEXT("peer", peer->name), RK_U64("match", answer->match), RK_END);
     peer->sending.is_active = false;
+    note_outcome(node, peer, answer->accepted);
     const enum rk_status status = node_step(node, &event);
     RK_ASSERT(status == RK_OK);
 }

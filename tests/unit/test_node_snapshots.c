@@ -302,6 +302,57 @@ START_TEST(a_piece_without_an_answer_ends_the_transfer)
 }
 END_TEST
 
+/* n3 answers a heartbeat, so that the core goes on with it. */
+static void hear_of_it(void)
+{
+    fixture_wait(50);
+    fixture_reply("/raft/append", "n3",
+                  &(struct raft_message){.type = RAFT_HEARTBEAT_RESPONSE, .term = 1});
+}
+
+/* A full disk over there is not asked at every heartbeat; each time it waits twice as long. */
+START_TEST(a_peer_that_cannot_take_one_is_left_alone_for_a_while)
+{
+    struct fixture_post *post = offered();
+
+    for (uint64_t wait_ms = NODE_SNAPSHOT_REFUSED_MS; wait_ms <= 4 * NODE_SNAPSHOT_REFUSED_MS;
+         wait_ms *= 2) {
+        answer_post(post, &(struct wire_snapshot_answer){.is_over = true});
+        const uint64_t until_ms = fixture.now_ms + wait_ms;
+        while (fixture.now_ms + 50 < until_ms) {
+            hear_of_it();
+            node_snapshot_turn(fixture.node);
+            ck_assert_ptr_null(fixture_post_to("/raft/snapshot", "n3"));
+        }
+        hear_of_it();
+        node_snapshot_turn(fixture.node);
+        post = fixture_post_to("/raft/snapshot", "n3");
+        ck_assert_ptr_nonnull(post);
+    }
+    answer_post(post,
+                &(struct wire_snapshot_answer){.is_over = true, .accepted = true, .match = 1});
+    ck_assert_uint_eq(fixture_peer("n3")->snapshot_retry_ms, 0);
+}
+END_TEST
+
+/* With snapshots at every entry, eight of them are no time at all. */
+START_TEST(a_transfer_is_given_up_only_when_it_holds_much_of_the_log_back)
+{
+    struct fixture_post *post = offered();
+
+    fixture.node->view.last.index = 100000;
+    answer_post(post, &(struct wire_snapshot_answer){.offset = 10});
+    ck_assert(fixture_peer("n3")->sending.is_active);
+    struct snap_job *job = snap_job_of(SNAP_PIECE);
+    rk_buf_append(&job->bytes, "piece", 5);
+    snap_job_done(job, RK_OK);
+    fixture.node->view.last.index = 1000000;
+    answer_post(fixture_post_to("/raft/snapshot", "n3"),
+                &(struct wire_snapshot_answer){.offset = 15});
+    ck_assert(!fixture_peer("n3")->sending.is_active);
+}
+END_TEST
+
 /* A probe that names the end of the log and waits behind other appends, until the log is cut past it:
  * there is nothing to read for it, not even from the entry after. */
 START_TEST(an_append_that_the_log_was_cut_past_is_given_up)
@@ -478,6 +529,26 @@ START_TEST(a_file_that_is_not_what_was_said_is_refused)
 }
 END_TEST
 
+/* Its index is the same, and yet it is not what the core was told. */
+START_TEST(a_file_with_another_configuration_is_refused)
+{
+    const struct sm_place place = {.term = 2, .index = SNAPSHOT_INDEX};
+
+    all_received();
+    struct snap_job *job = snap_job_of(SNAP_BUILD);
+    ck_assert_ptr_nonnull(job);
+    job->sm = sm_new();
+    sm_skip(job->sm, &place);
+    job->info.config_index = 7;
+    job->info.membership = made_membership();
+    job->info.membership.members[1].is_voter = false;
+    job->info.membership.members[1].is_learner = true;
+    snap_job_done(job, RK_OK);
+    ck_assert_int_eq(fixture.node->snaps.receiving.state, RECEIVING_NOTHING);
+    ck_assert_uint_eq(fixture.node->view.installing.index, 0);
+}
+END_TEST
+
 /* Pitfall 73: until the last step nothing has changed; then all of it has. */
 START_TEST(log_configuration_and_state_change_places_together)
 {
@@ -594,11 +665,14 @@ int main(void)
     tcase_add_test(tcase, pieces_leave_at_the_rate_asked_for);
     tcase_add_test(tcase, what_the_peer_has_then_counts);
     tcase_add_test(tcase, a_piece_without_an_answer_ends_the_transfer);
+    tcase_add_test(tcase, a_peer_that_cannot_take_one_is_left_alone_for_a_while);
+    tcase_add_test(tcase, a_transfer_is_given_up_only_when_it_holds_much_of_the_log_back);
     tcase_add_test(tcase, an_append_that_the_log_was_cut_past_is_given_up);
     tcase_add_test(tcase, an_offer_is_answered_with_what_is_there);
     tcase_add_test(tcase, a_duplicate_is_answered_at_once);
     tcase_add_test(tcase, pieces_of_two_snapshots_are_told_apart);
     tcase_add_test(tcase, a_file_that_is_not_what_was_said_is_refused);
+    tcase_add_test(tcase, a_file_with_another_configuration_is_refused);
     tcase_add_test(tcase, log_configuration_and_state_change_places_together);
     tcase_add_test(tcase, accepted_is_said_when_the_log_is_replaced_on_disk);
     tcase_add_test(tcase, the_former_state_stays_while_it_is_read);
