@@ -261,6 +261,7 @@ class Writer:
     def __init__(self, caller):
         self.caller, self.sequence = caller, 0
         self.entries = {}
+        self.created = set()  # since all were known; a delete of these could rightly wake somebody to what he knows
 
     def read(self, key):
         _, entry = self.caller.do(lambda client: client.kv.get(key))
@@ -271,7 +272,11 @@ class Writer:
         """What it is now: a new number, or nothing."""
         self.sequence += 1
         is_there = self.entries.get(key) is not None
-        value = None if is_there and random.random() < 0.1 else str(self.sequence)
+        value = str(self.sequence)
+        if is_there and key not in self.created and random.random() < 0.1:
+            value = None
+        elif not is_there:
+            self.created.add(key)
         while True:
             index = self.entries[key]["ModifyIndex"] if self.entries.get(key) is not None else 0
             if value is None:
@@ -297,6 +302,7 @@ def write(caller, changes):
         caller.do(lambda client: client.kv.put(f"elsewhere/{done % 10}", str(done)))
         if not caller.referee.tell("all_seen", values=values, changes=count, within_s=PATIENCE_S / 2):
             return 1
+        writer.created.clear()
         done += count
     return 0
 
