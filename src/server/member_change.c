@@ -257,7 +257,7 @@ static bool plan_item(const struct membership *now, const struct member_facts *f
     if (type == ADMIN_REPLACE && is_replaced(next, member.id)) {
         return refuse(outcome, ADMIN_IN_FLIGHT, member.name);
     }
-    if (type == ADMIN_REPLACE && facts->members[place_of(now, member.id)].is_alive &&
+    if (type == ADMIN_REPLACE && facts->members[place_of(now, member.id)].is_there &&
         strcmp(item->peer_address, member.peer_address) == 0) {
         return refuse(outcome, ADMIN_STILL_ANSWERS, member.name); /* nobody new can come up there */
     }

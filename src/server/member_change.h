@@ -26,6 +26,7 @@ struct member_facts {
     raft_index last_index;
     struct {
         bool is_alive;     /* this node, or answered within an election timeout */
+        bool is_there;     /* the same, and nobody else has answered at its address since */
         bool is_caught_up; /* 4.2.1: a vote of its would not hold commits up */
         raft_index match_index;
     } members[RAFT_MEMBERS_MAX];

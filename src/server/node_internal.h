@@ -539,6 +539,7 @@ void node_complete(struct node *node, struct client_request *request, enum rk_st
 void node_flush_done(struct node *node);
 
 /* node_peers.c: messages out. */
+bool node_peer_is_itself(const struct peer *peer);
 struct peer *node_peer(struct node *node, raft_node_id id); /* NULL: unknown */
 void node_report_unreachable(struct node *node);
 void node_send(struct node *node, const struct raft_message *message);

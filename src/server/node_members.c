@@ -107,6 +107,8 @@ static void facts_make(struct node *node, struct member_facts *facts)
         struct raft_peer_view progress = {.match_index = 0};
         const bool is_alive = answers(node, member->id, &progress);
         facts->members[i].is_alive = is_alive || member->id == node->id;
+        facts->members[i].is_there =
+            facts->members[i].is_alive && (peer == NULL || node_peer_is_itself(peer));
         facts->members[i].match_index = progress.match_index;
         facts->members[i].is_caught_up =
             is_alive && peer != NULL && peer->is_caught_up && member->incarnation != 0 &&

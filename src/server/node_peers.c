@@ -394,6 +394,12 @@ static void peer_answered(struct node *node, struct peer *peer)
     peer->is_refusal_reported = false;
 }
 
+/* What was there last has answered as this member. */
+bool node_peer_is_itself(const struct peer *peer)
+{
+    return !peer->health.is_reported_down && !peer->is_refusal_reported;
+}
+
 static void log_refusal(struct peer *peer, struct rk_bytes body)
 {
     char text[160];

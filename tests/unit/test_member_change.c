@@ -34,6 +34,7 @@ static void cluster(uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         put(i + 1, true);
         facts.members[i].is_alive = true;
+        facts.members[i].is_there = true;
     }
 }
 
@@ -303,7 +304,7 @@ START_TEST(wiped_member_is_replaced_under_its_own_name_and_address)
     struct membership decoded;
     struct rk_buf buf;
     cluster(3);
-    facts.members[2].is_alive = false;
+    facts.members[2].is_there = false; /* it answered a moment ago, and was killed */
     who("n3");
     fresh(0, 4, "n3", "h3:1");
     plan(ADMIN_REPLACE);
