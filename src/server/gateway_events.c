@@ -67,6 +67,8 @@ static void go_on(struct event_stream *events)
         call->has_waited = false;
     } else if (http_server_is_draining(call->request.server)) {
         finish(events, "the node stops");
+    } else if (call->has_waited && !node_has_caught_up(call->loop->gateway->node)) {
+        finish(events, "the node was removed"); /* nothing would come any more (pitfall 86) */
     } else if (call->has_waited) {
         call->has_waited = false;
         api_events_keep_alive(call->api.events, &events->chunk);
