@@ -8,7 +8,14 @@
 #include "server/http_answer.h"
 #include "sim/node/world.h"
 
-enum exchange_state { EXCHANGE_NEW, EXCHANGE_HANDED, EXCHANGE_SUSPENDED, EXCHANGE_ANSWERED };
+enum exchange_state {
+    EXCHANGE_NEW,
+    EXCHANGE_HANDED,
+    EXCHANGE_SUSPENDED,
+    EXCHANGE_ANSWERED,
+    EXCHANGE_SENDING, /* a stream of events */
+    EXCHANGE_PAUSED,
+};
 
 struct http_exchange {
     struct http_request request;
@@ -20,6 +27,9 @@ struct http_exchange {
     void *user;
     struct rpc *rpc; /* NULL: a client's, or a request that was repeated: nobody waits */
     struct op *op;
+    struct watcher *watcher; /* who reads the stream; NULL: it has hung up */
+    struct http_stream *stream;
+    bool is_hangup_watched;
     char path[32];
     struct rk_buf body;
 };
@@ -128,6 +138,10 @@ static void exchange_reset(struct http_exchange *exchange)
         client_reset(exchange->op);
         exchange->op = NULL;
     }
+    if (exchange->watcher != NULL) {
+        watcher_ended(exchange->watcher);
+        exchange->watcher = NULL;
+    }
 }
 
 void sim_server_crash(struct http_server *server)
@@ -143,6 +157,11 @@ void http_server_abandon(struct http_server *server)
     while (server->exchanges != NULL) {
         struct http_exchange *exchange = server->exchanges;
         exchange_reset(exchange);
+        if (exchange->stream != NULL) {
+            exchange->state = EXCHANGE_SENDING;
+            exchange->stream->close(exchange->stream);
+            exchange->stream = NULL;
+        }
         if (exchange->state != EXCHANGE_NEW) {
             server->options.on_end(server->options.context, exchange);
         }
@@ -238,6 +257,14 @@ void sim_server_operation(struct http_server *server, struct op *op)
     server->last_new->request = op->request;
 }
 
+void sim_server_watch(struct http_server *server, struct watcher *watcher)
+{
+    server_accept(server, NULL, NULL);
+    server->last_new->request = watcher->request;
+    server->last_new->watcher = watcher;
+    watcher->exchange = server->last_new;
+}
+
 const struct http_request *http_exchange_request(const struct http_exchange *exchange)
 {
     return &exchange->request;
@@ -262,14 +289,117 @@ void http_exchange_suspend(struct http_exchange *exchange)
 /* Clients here stay until they are answered, or their patience ends, of which nobody hears. */
 void http_exchange_watch_hangup(struct http_exchange *exchange)
 {
-    RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED);
+    RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED || exchange->state == EXCHANGE_PAUSED);
+    exchange->is_hangup_watched = exchange->state == EXCHANGE_PAUSED;
 }
 
-/* No client here follows a stream of events. */
 void http_exchange_pause(struct http_exchange *exchange)
 {
-    RK_ASSERT(exchange->state == EXCHANGE_ANSWERED);
-    world_fail("streams", "%s pauses", exchange->request.target);
+    RK_ASSERT(exchange->state == EXCHANGE_SENDING);
+    exchange->state = EXCHANGE_PAUSED;
+}
+
+/* -- streams -- */
+
+static void stream_end(struct http_exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+
+    exchange->stream->close(exchange->stream);
+    exchange->stream = NULL;
+    if (exchange->watcher != NULL) {
+        watcher_ended(exchange->watcher);
+        exchange->watcher = NULL;
+    }
+    server->options.on_end(server->options.context, exchange);
+    exchange_free(exchange);
+}
+
+static void read_later(struct http_exchange *exchange);
+
+/* Reads until there is nothing now, or its reader has enough for a while. */
+static void stream_read(struct http_exchange *exchange)
+{
+    uint8_t bytes[256];
+    struct watcher *watcher = exchange->watcher;
+
+    if (watcher != NULL && watcher_hangs_up(sim_world, watcher)) {
+        exchange->watcher = NULL;
+        watcher_ended(watcher);
+        watcher = NULL;
+    }
+    if (watcher == NULL) {
+        stream_end(exchange);
+        return;
+    }
+    const size_t size = exchange->stream->read(exchange->stream, bytes, sizeof(bytes));
+    if (size == HTTP_STREAM_WAIT) {
+        RK_ASSERT(exchange->state == EXCHANGE_PAUSED);
+    } else if (size == 0) {
+        stream_end(exchange);
+    } else {
+        watcher_took(watcher, bytes, size);
+        read_later(exchange);
+    }
+}
+
+static void on_read(struct world *world, struct host *host, void *context, uint64_t number)
+{
+    struct watcher *watcher = context;
+
+    if (host->paused_until_us > world->now_us) {
+        world_at(world, host->paused_until_us, on_read, host, watcher, number);
+    } else if (watcher->connection == number && watcher->exchange != NULL) {
+        const struct place before = host_enter(host);
+        stream_read(watcher->exchange);
+        host_leave(before);
+        host_wake_loop(host, 0);
+    }
+}
+
+static void read_later(struct http_exchange *exchange)
+{
+    struct world *world = sim_world;
+    struct watcher *watcher = exchange->watcher;
+
+    world_at(world, world->now_us + watcher_pace_us(world, watcher), on_read,
+             exchange->server->host, watcher, watcher->connection);
+}
+
+/* Its reader goes, at any moment. */
+void sim_server_hang_up(struct http_exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    struct watcher *watcher = exchange->watcher;
+    const struct place before = host_enter(server->host);
+
+    exchange->watcher = NULL;
+    if (exchange->state == EXCHANGE_PAUSED && exchange->is_hangup_watched) {
+        exchange->is_hangup_watched = false;
+        server->options.on_hangup(server->options.context, exchange);
+    } else if (exchange->state == EXCHANGE_SENDING) {
+        stream_end(exchange);
+    }
+    host_leave(before);
+    host_wake(server->host, 0);
+    host_wake_loop(server->host, 0);
+    watcher_ended(watcher);
+}
+
+/* One that is refused comes again; its answer is no stream. */
+static void answer_watcher(struct http_exchange *exchange, struct http_response *response)
+{
+    struct watcher *watcher = exchange->watcher;
+
+    if (response->stream == NULL) {
+        exchange->watcher = NULL;
+        watcher_ended(watcher);
+        return;
+    }
+    exchange->stream = response->stream;
+    response->stream = NULL;
+    exchange->state = EXCHANGE_SENDING;
+    read_later(exchange);
 }
 
 static void respond(struct http_exchange *exchange, const struct http_response *response)
@@ -296,6 +426,9 @@ static void respond(struct http_exchange *exchange, const struct http_response *
 void http_exchange_respond(struct http_exchange *exchange, struct http_response *response)
 {
     respond(exchange, response);
+    if (exchange->watcher != NULL) {
+        answer_watcher(exchange, response);
+    }
     http_response_done(response);
 }
 
@@ -382,7 +515,22 @@ static void after_call(struct http_server *server, struct http_exchange *exchang
         server->options.on_end(server->options.context, exchange);
         exchange_free(exchange);
     } else {
-        RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED);
+        RK_ASSERT(exchange->state == EXCHANGE_SUSPENDED || exchange->state == EXCHANGE_SENDING);
+    }
+}
+
+/* Who has gone meanwhile is not read for any more. */
+static void complete_stream(struct http_server *server, const struct http_completion *one)
+{
+    struct http_exchange *exchange = one->exchange;
+
+    exchange->state = EXCHANGE_SENDING;
+    exchange->is_hangup_watched = false;
+    server->options.on_complete(server->options.context, exchange, one->completion);
+    if (exchange->state == EXCHANGE_SENDING && exchange->watcher != NULL) {
+        read_later(exchange);
+    } else if (exchange->state == EXCHANGE_SENDING) {
+        stream_end(exchange);
     }
 }
 
@@ -390,6 +538,10 @@ static void run_completions(struct http_server *server)
 {
     for (uint32_t i = 0; i < server->completions.count; i++) {
         const struct http_completion one = server->completions.items[i];
+        if (one.exchange->state == EXCHANGE_PAUSED) {
+            complete_stream(server, &one);
+            continue;
+        }
         if (one.exchange->state != EXCHANGE_SUSPENDED) {
             world_fail("exactly once", "what is not suspended is completed");
         }

@@ -219,6 +219,7 @@ static void finish_stop(struct host *host)
 {
     node_refuse_mailbox(host->node);
     http_server_run(host->loops->server, 0);
+    http_server_run(host->loops->server, 0); /* what came in only now is refused */
     if (sim_server_is_owed(host->loops->server)) {
         world_fail("exactly once", "n%u stopped and owes an answer", host->number + 1);
     }

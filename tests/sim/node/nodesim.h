@@ -62,6 +62,11 @@
     X(snapshots_at_start)     \
     X(logs_given_up)          \
     X(snapshots_damaged)      \
+    X(watches)                \
+    X(events_watched)         \
+    X(listings_watched)       \
+    X(watches_reset)          \
+    X(watches_cut)            \
     X(sqlite_runs)
 
 /* How often things came to pass: the table of what a batch is worth. */

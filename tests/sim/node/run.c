@@ -11,7 +11,13 @@
 #include "sim/node/world.h"
 #include "storage_vfs.h"
 
-enum { SLICE_US = 20 * MS, HEAL_TIMEOUTS = 20, PROBE_TIMEOUTS = 10, QUIET_US = 14000 * MS };
+enum {
+    SLICE_US = 20 * MS,
+    HEAL_TIMEOUTS = 20,
+    PROBE_TIMEOUTS = 10,
+    QUIET_US = 14000 * MS,
+    SILENCE_US = 18000 * MS
+};
 
 struct world *sim_world;
 
@@ -165,7 +171,7 @@ static void draw_faults(struct world *world)
     knobs->change = rate(world, 200000);
 }
 
-/* After all else, so that a run without them is what it was. */
+/* These are drawn after all else, so that a run without them is what it was. */
 static void draw_snapshots(struct world *world)
 {
     struct knobs *knobs = &world->knobs;
@@ -256,6 +262,7 @@ static void world_open(struct world *world, const struct nodesim_options *option
         world->hosts[(first + i) % world->knobs.voters].is_frozen = true;
     }
     draw_snapshots(world);
+    world->knobs.watchers = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, WATCHERS_MAX + 1) : 0;
 }
 
 static void world_close(struct world *world)
@@ -324,6 +331,11 @@ static bool is_at_rest(struct world *world)
     if (!has_settled(world) || world->ops_open > 0 || world->admin != NULL) {
         return false;
     }
+    for (uint32_t i = 0; i < world->knobs.watchers; i++) {
+        if (watcher_is_behind(world, &world->watchers[i])) {
+            return false;
+        }
+    }
     for (uint32_t i = 0; i < world->hosts_count; i++) {
         const struct host *host = &world->hosts[i];
         if (host->is_wiped ||
@@ -344,6 +356,12 @@ static void tell_hosts(struct world *world)
             world_tell(world, host, "probe %u: %u, claimed %u, %s, answers %u", probe->number,
                        probe->state, probe->claimed, probe->is_inside ? "inside" : "not inside",
                        probe->answers);
+        }
+        if (i < world->knobs.watchers) {
+            const struct watcher *watcher = &world->watchers[i];
+            world_tell(world, watcher->host, "watcher %u is at %llu, id %s%s", i + 1,
+                       (unsigned long long)watcher->place, watcher->last_id,
+                       watcher->exchange != NULL ? ", connected" : "");
         }
         if (!host->is_running) {
             world_tell(world, host, "is down%s%s%s", host->is_gone ? ", gone" : "",
@@ -481,7 +499,9 @@ static bool heal(struct world *world)
           "no leader that all follow");
     world->is_quiet = true;
     probe(world);
-    await(world, is_at_rest, QUIET_US, "the work does not end");
+    /* A stream at a node that was removed ends when the next sign of life is due. */
+    await(world, is_at_rest, world->knobs.watchers > 0 ? QUIET_US + SILENCE_US : QUIET_US,
+          "the work does not end");
     return true;
 }
 
@@ -510,6 +530,7 @@ uint64_t nodesim_run(const struct nodesim_options *options, struct nodesim_count
         host_start(&world.hosts[i]);
     }
     clients_open(&world);
+    watchers_open(&world);
     operator_open(&world);
     faults_open(&world);
     run_until(&world, (uint64_t)world.knobs.duration_ms * MS);

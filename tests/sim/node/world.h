@@ -15,6 +15,7 @@
 enum {
     HOSTS_MAX = 7, /* five voters to begin with and two that may join */
     CLIENTS_MAX = 8,
+    WATCHERS_MAX = 3,
     KEYS_MAX = 5,
     OPS_MAX = 8192,
     OPS_OF_CLIENTS_MAX = 7168, /* the rest is the operator's, and for the end */
@@ -193,6 +194,34 @@ struct client {
     uint64_t known[KEYS_MAX]; /* modify index of each key as last seen */
 };
 
+/* Who follows a stream of events. */
+struct watcher {
+    uint32_t number;
+    uint32_t key; /* KEYS_MAX: all */
+    bool is_slow;
+    bool is_stale;
+    struct host *host;
+    struct http_exchange *exchange; /* NULL: not connected, or not answered yet */
+    uint32_t connection;            /* counts them */
+    char last_id[32];               /* of the last whole event that had one */
+    char asked_id[32];
+    char target[64];
+    struct http_request request;
+    struct http_field header;
+
+    /* What has come: of the event under way, and in all. */
+    char line[1024];
+    size_t line_size;
+    char id[32];
+    bool has_id;
+    char event[32];
+    char data[1024];
+    bool has_place;
+    raft_index place; /* all up to here was told */
+    bool is_listing;
+    raft_index listed[KEYS_MAX];
+};
+
 /* -- the committed log and what follows from it, made by the oracles alone -- */
 
 struct committed {
@@ -238,7 +267,9 @@ struct knobs {
     bool has_snapshots;
     uint32_t snapshot_entries;
     uint32_t trailing_entries;
-    uint32_t piece_size; /* of a snapshot, sent at once; at most */
+    uint32_t watchers;
+    uint32_t wait_percent; /* of reads, that wait for a change */
+    uint32_t piece_size;   /* of a snapshot, sent at once; at most */
     /* Per million: of each request or answer, */
     uint32_t loss;
     uint32_t late;
@@ -287,6 +318,7 @@ struct world {
     uint64_t ordered_us[HOSTS_MAX][HOSTS_MAX][LINK_CLASSES];
 
     struct client clients[CLIENTS_MAX];
+    struct watcher watchers[WATCHERS_MAX];
     struct op *ops;
     uint32_t ops_count;
     struct op *probes[HOSTS_MAX]; /* by host: writes that must come through in the end */
@@ -340,6 +372,8 @@ struct host *host_by_address(struct world *world, const char *address);
 /* doors_http.c */
 void sim_server_request(struct http_server *server, struct rpc *rpc, bool is_repeated);
 void sim_server_operation(struct http_server *server, struct op *op);
+void sim_server_watch(struct http_server *server, struct watcher *watcher);
+void sim_server_hang_up(struct http_exchange *exchange);
 void sim_server_crash(struct http_server *server);         /* its connections are reset */
 bool sim_server_is_owed(const struct http_server *server); /* an answer to somebody */
 
@@ -382,6 +416,14 @@ struct op *op_new(struct world *world, enum op_kind kind);
 void op_send(struct world *world, struct op *op, struct host *host);
 void client_probe(struct world *world, struct op *op, struct host *host);
 void clients_burst(struct world *world, struct host *host);
+
+/* watchers.c */
+void watchers_open(struct world *world);
+void watcher_took(struct watcher *watcher, const uint8_t *bytes, size_t size);
+void watcher_ended(struct watcher *watcher); /* its connection is gone */
+bool watcher_hangs_up(struct world *world, const struct watcher *watcher);
+uint64_t watcher_pace_us(struct world *world, const struct watcher *watcher);
+bool watcher_is_behind(const struct world *world, const struct watcher *watcher);
 
 /* operator.c */
 void operator_open(struct world *world);
