@@ -9,11 +9,16 @@
 
 #include "base/assert.h"
 #include "base/parse.h"
-#include "sim/node/world.h"
+#include "sim/node/oracles.h"
 
-enum { BURST_MIN = 20, BURST_MAX = 60, RETRY_US = 2 * MS };
+enum { BURST_MIN = 20, BURST_MAX = 60, RETRY_US = 2 * MS, WAIT_MS_MAX = 20000 };
 
 static void client_next(struct world *world, uint32_t client, uint64_t delay_us);
+
+bool op_is_read(const struct op *op)
+{
+    return op->kind == OP_GET || op->kind == OP_STALE || op->kind == OP_WAIT;
+}
 
 struct op *op_new(struct world *world, enum op_kind kind)
 {
@@ -88,6 +93,12 @@ static void fill_operation(struct world *world, struct op *op)
         (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u?raw&stale", op->key);
         fill_request(op, HTTP_GET, "GET");
         break;
+    case OP_WAIT:
+        (void)snprintf(op->target, sizeof(op->target),
+                       "/v1/kv/k%u?raw&index=%" PRIu64 "&wait=%" PRIu64 "ms", op->key,
+                       op->asked_index, op->wait_us / MS);
+        fill_request(op, HTTP_GET, "GET");
+        break;
     case OP_ADMIN:
         break;
     }
@@ -106,6 +117,19 @@ static enum op_kind draw_kind(struct world *world)
     return tape_draw(&world->tape, TAPE_CLIENT, 10) == 9 ? OP_DELETE : OP_PUT;
 }
 
+/* Some reads wait for what comes after what their client has seen. */
+static void draw_wait(struct world *world, struct op *op)
+{
+    const uint64_t seen = world->clients[op->client].seen[op->key];
+
+    if (op->kind == OP_GET && seen != 0 && world->knobs.wait_percent > 0 &&
+        tape_draw(&world->tape, TAPE_CLIENT, 100) < world->knobs.wait_percent) {
+        op->kind = OP_WAIT;
+        op->asked_index = seen;
+        op->wait_us = (uint64_t)tape_log_between(&world->tape, TAPE_CLIENT, 10, WAIT_MS_MAX) * MS;
+    }
+}
+
 static struct op *draw_operation(struct world *world, uint32_t client)
 {
     if (world->ops_count >= OPS_OF_CLIENTS_MAX) {
@@ -118,6 +142,7 @@ static struct op *draw_operation(struct world *world, uint32_t client)
     if (op->kind == OP_CAS && tape_draw(&world->tape, TAPE_CLIENT, 4) != 3) {
         op->cas = world->clients[client].known[op->key];
     }
+    draw_wait(world, op);
     op->has_token = (op->kind == OP_PUT || op->kind == OP_CAS) &&
                     tape_draw(&world->tape, TAPE_CLIENT, 100) < world->knobs.token_percent;
     fill_operation(world, op);
@@ -160,6 +185,10 @@ static void on_arrival(struct world *world, struct host *host, void *context, ui
     sim_server_operation(op->host->loops->server, op);
     world->ops_open++;
     op->is_inside = true;
+    op->arrived_us = world->now_us;
+    if (op->kind == OP_WAIT) {
+        oracle_waits(op);
+    }
     host_wake_loop(op->host, 0);
 }
 
@@ -210,11 +239,10 @@ static enum op_state claim_of(const struct op *op, const struct http_response *r
 {
     const char *outcome = header_text(response, "X-Raftkv-Outcome");
 
-    if (response->status == 200 ||
-        (response->status == 404 && (op->kind == OP_GET || op->kind == OP_STALE))) {
+    if (response->status == 200 || (response->status == 404 && op_is_read(op))) {
         return OP_DONE;
     }
-    if (op->kind == OP_GET || op->kind == OP_STALE || strcmp(outcome, "not-done") == 0) {
+    if (op_is_read(op) || strcmp(outcome, "not-done") == 0) {
         return OP_NOT_DONE;
     }
     return OP_UNKNOWN;
@@ -224,7 +252,8 @@ static void read_answer(struct op *op, const struct http_response *response)
 {
     struct host *host = op->host;
 
-    if (op->kind == OP_GET || op->kind == OP_STALE) {
+    if (op_is_read(op)) {
+        op->read_index = header_number(response, "X-Consul-Index");
         /* The root that the gateway has just used: nothing runs in between. */
         const struct sm_root *root = root_acquire(host->board, GATEWAY_SLOTS_PER_LOOP);
         op->witness = root->last_applied;
@@ -283,6 +312,9 @@ static void learn(struct world *world, const struct op *op)
 {
     struct client *client = &world->clients[op->client];
 
+    if (op->state == OP_DONE && op_is_read(op) && op->kind != OP_STALE) {
+        client->seen[op->key] = op->read_index;
+    }
     if (op->state == OP_DONE && op->kind != OP_DELETE) {
         client->known[op->key] = world->key_changed[op->key];
     } else if (op->state == OP_DONE) {

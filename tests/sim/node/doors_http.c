@@ -135,6 +135,7 @@ static void exchange_reset(struct http_exchange *exchange)
         exchange->rpc = NULL;
     }
     if (exchange->op != NULL) {
+        exchange->op->exchange = NULL;
         client_reset(exchange->op);
         exchange->op = NULL;
     }
@@ -255,6 +256,7 @@ void sim_server_operation(struct http_server *server, struct op *op)
 {
     server_accept(server, NULL, op);
     server->last_new->request = op->request;
+    op->exchange = server->last_new;
 }
 
 void sim_server_watch(struct http_server *server, struct watcher *watcher)
@@ -418,6 +420,7 @@ static void respond(struct http_exchange *exchange, const struct http_response *
         exchange->rpc = NULL;
     }
     if (exchange->op != NULL) {
+        exchange->op->exchange = NULL;
         client_answered(exchange->op, response);
         exchange->op = NULL;
     }
@@ -447,6 +450,12 @@ struct http_answer *http_answer_new(struct http_response *response, bool closes_
     held->answer.status = response->status;
     held->answer.holders = 1;
     held->response = *response;
+    for (uint32_t i = 0; i < response->headers_count; i++) {
+        const char *value = response->headers[i].value;
+        if (value >= response->arena && value < response->arena + sizeof(response->arena)) {
+            held->response.headers[i].value = held->response.arena + (value - response->arena);
+        }
+    }
     return &held->answer;
 }
 

@@ -62,6 +62,8 @@
     X(snapshots_at_start)     \
     X(logs_given_up)          \
     X(snapshots_damaged)      \
+    X(waits_woken)            \
+    X(waits_ended)            \
     X(watches)                \
     X(events_watched)         \
     X(listings_watched)       \

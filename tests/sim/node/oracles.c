@@ -373,6 +373,7 @@ void oracle_turned(struct host *host)
         host->is_wiped = false;
     }
     check_recovering(host);
+    oracle_woken(host);
     host->config_seen = node->view.config_index;
     check_bounds(host);
 }
@@ -422,7 +423,7 @@ static void claimed_read(struct op *op)
         world_fail("linearizability", "read %u of k%u at %" PRIu64 " gave %u, the log says %u",
                    op->number, op->key, op->witness, op->value, expected);
     }
-    if (op->kind == OP_GET && op->witness < op->floor) {
+    if (op->kind != OP_STALE && op->witness < op->floor) {
         world_fail("O11",
                    "read %u of k%u saw entry %" PRIu64 ", %" PRIu64
                    " was acknowledged before it was asked",
@@ -433,12 +434,15 @@ static void claimed_read(struct op *op)
 void oracle_claimed(struct op *op, const char *outcome)
 {
     struct world *world = sim_world;
-    const bool is_read = op->kind == OP_GET || op->kind == OP_STALE;
+    const bool is_read = op_is_read(op);
 
     world_tell(world, op->host, "answers %u: %u%s%s index %" PRIu64 " value %u", op->number,
                op->http_status, outcome[0] != '\0' ? " " : "", outcome, op->witness, op->value);
     if (op->claimed == OP_DONE && is_read) {
         claimed_read(op);
+        if (op->kind == OP_WAIT) {
+            oracle_wait_answered(op);
+        }
     } else if (op->claimed == OP_DONE) {
         claimed_write(op);
     } else if (!is_read && outcome[0] == '\0') {
@@ -456,10 +460,10 @@ void oracle_returned(struct op *op)
 {
     struct world *world = sim_world;
     struct nodesim_counts *counts = world->counts;
-    const bool is_read = op->kind == OP_GET || op->kind == OP_STALE;
+    const bool is_read = op_is_read(op);
 
     if (is_read) {
-        counts->reads_done += op->state == OP_DONE && op->kind == OP_GET;
+        counts->reads_done += op->state == OP_DONE && op->kind != OP_STALE;
         counts->stale_reads += op->state == OP_DONE && op->kind == OP_STALE;
     } else {
         counts->writes_done += op->state == OP_DONE;

@@ -262,6 +262,7 @@ static void world_open(struct world *world, const struct nodesim_options *option
         world->hosts[(first + i) % world->knobs.voters].is_frozen = true;
     }
     draw_snapshots(world);
+    world->knobs.wait_percent = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, 60) : 0;
     world->knobs.watchers = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, WATCHERS_MAX + 1) : 0;
 }
 
@@ -481,6 +482,14 @@ static void thaw(struct world *world)
     }
 }
 
+/* A stream at a node that was removed ends when the next sign of life is due; a read waits its time. */
+static uint64_t quiet_us(const struct world *world)
+{
+    const bool is_waited = world->knobs.watchers > 0 || world->knobs.wait_percent > 0;
+
+    return is_waited ? QUIET_US + SILENCE_US : QUIET_US;
+}
+
 static bool heal(struct world *world)
 {
     const uint64_t timeout_us = (uint64_t)world->knobs.election_ms * MS;
@@ -499,9 +508,7 @@ static bool heal(struct world *world)
           "no leader that all follow");
     world->is_quiet = true;
     probe(world);
-    /* A stream at a node that was removed ends when the next sign of life is due. */
-    await(world, is_at_rest, world->knobs.watchers > 0 ? QUIET_US + SILENCE_US : QUIET_US,
-          "the work does not end");
+    await(world, is_at_rest, quiet_us(world), "the work does not end");
     return true;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "sim/node/world.h"
+#include "sim/node/oracles.h"
 
 enum { COME_BACK_MS_MAX = 800, HANG_UP_PERCENT = 3, PACE_MS_MAX = 300, STAYS_MS_MAX = 4000 };
 
@@ -18,18 +18,6 @@ static event_function on_connect;
 static bool is_mine(const struct watcher *watcher, uint32_t key)
 {
     return key < KEYS_MAX && (watcher->key == KEYS_MAX || watcher->key == key);
-}
-
-/* Did the entry change something of its key? */
-static bool is_event(const struct world *world, raft_index index)
-{
-    const struct committed *entry = &world->committed[index];
-
-    if (entry->key >= KEYS_MAX || !entry->accepted) {
-        return false;
-    }
-    const struct committed *before = &world->committed[entry->previous];
-    return !entry->is_delete || (entry->previous != 0 && !before->is_delete);
 }
 
 /* 0: there is none up to `last`. */

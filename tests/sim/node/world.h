@@ -125,6 +125,7 @@ struct host {
     uint64_t offset_us;
 
     /* What the oracles have seen. */
+    struct op *waiting;
     raft_node_id raft_id;
     raft_index commit_seen;
     raft_index applied_seen;
@@ -152,7 +153,7 @@ struct rpc {
 
 /* -- clients -- */
 
-enum op_kind { OP_PUT, OP_CAS, OP_DELETE, OP_GET, OP_STALE, OP_ADMIN };
+enum op_kind { OP_PUT, OP_CAS, OP_DELETE, OP_GET, OP_STALE, OP_WAIT, OP_ADMIN };
 enum op_state { OP_OPEN, OP_DONE, OP_NOT_DONE, OP_UNKNOWN };
 
 struct op {
@@ -174,9 +175,16 @@ struct op {
     raft_index log_index; /* committed there; 0: not */
     bool accepted;        /* by the answer */
     uint32_t answers;
-    raft_index witness; /* of a read: last applied of the root that gave the answer; of a write:
+    raft_index witness;   /* of a read: last applied of the root that gave the answer; of a write:
                               what the answer says */
-    uint32_t value;     /* of a read: uid of the value found, 0: none */
+    uint32_t value;       /* of a read: uid of the value found, 0: none */
+    uint64_t asked_index; /* OP_WAIT: waits for what comes after it, */
+    uint64_t wait_us;     /* and so long */
+    uint64_t read_index;  /* of a read: X-Consul-Index */
+    uint64_t arrived_us;
+    uint64_t due_us; /* what it waits for is there; 0: it is not */
+    struct op *next_waiting;
+    struct http_exchange *exchange;
     uint64_t since_us;
     uint32_t http_status;
     struct http_request request;
@@ -191,6 +199,7 @@ struct client {
     const struct op *repeats; /* to be asked again next */
     uint32_t host;            /* whom it likes to ask */
     uint64_t timeout_us;
+    uint64_t seen[KEYS_MAX];  /* index of its latest read of each key */
     uint64_t known[KEYS_MAX]; /* modify index of each key as last seen */
 };
 
@@ -412,6 +421,7 @@ void clients_open(struct world *world);
 void client_answered(struct op *op, const struct http_response *response);
 void client_reset(struct op *op); /* its connection is gone */
 event_function client_returned;
+bool op_is_read(const struct op *op);
 struct op *op_new(struct world *world, enum op_kind kind);
 void op_send(struct world *world, struct op *op, struct host *host);
 void client_probe(struct world *world, struct op *op, struct host *host);
