@@ -99,8 +99,13 @@ static void fill_operation(struct world *world, struct op *op)
                        op->asked_index, op->wait_us / MS);
         fill_request(op, HTTP_GET, "GET");
         break;
+    case OP_SESSION:
+    case OP_RENEW:
+    case OP_DESTROY:
+    case OP_ACQUIRE:
+    case OP_RELEASE:
     case OP_ADMIN:
-        break;
+        break; /* their own files fill them */
     }
 }
 
@@ -235,11 +240,20 @@ static bool body_is(const struct http_response *response, const char *text)
     return response->body.size >= size && memcmp(response->body.data, text, size) == 0;
 }
 
+static bool is_session_gone(const struct op *op, const struct http_response *response)
+{
+    return (op->kind == OP_RENEW && response->status == 404) ||
+           (op->kind == OP_ACQUIRE && body_is(response, "invalid session"));
+}
+
 static enum op_state claim_of(const struct op *op, const struct http_response *response)
 {
     const char *outcome = header_text(response, "X-Raftkv-Outcome");
 
     if (response->status == 200 || (response->status == 404 && op_is_read(op))) {
+        return OP_DONE;
+    }
+    if (op_is_lock(op) && is_session_gone(op, response)) {
         return OP_DONE;
     }
     if (op_is_read(op) || strcmp(outcome, "not-done") == 0) {
@@ -266,7 +280,15 @@ static void read_answer(struct op *op, const struct http_response *response)
         }
         return;
     }
-    op->accepted = body_is(response, "true");
+    if (op_is_lock(op)) {
+        op->is_session_gone = is_session_gone(op, response);
+        op->fence = header_number(response, "X-Raftkv-Fence");
+    }
+    if (op->kind == OP_SESSION && body_is(response, "{\"ID\":\"")) {
+        memcpy(op->session, response->body.data + 7, SESSION_ID_TEXT_SIZE - 1);
+    }
+    op->accepted = body_is(response, "true") ||
+                   ((op->kind == OP_SESSION || op->kind == OP_RENEW) && response->status == 200);
     op->witness = header_number(response, "X-Consul-Index");
 }
 
@@ -329,6 +351,9 @@ static void end_operation(struct world *world, struct op *op, enum op_state stat
     }
     op->state = state;
     oracle_returned(op);
+    if (op->holder != NULL) {
+        holder_returned(world, op);
+    }
     if (op->client == CLIENTS_MAX) {
         return;
     }
@@ -354,6 +379,11 @@ void client_returned(struct world *world, struct host *host, void *context, uint
     (void)host;
     (void)number;
     end_operation(world, op, op->claimed);
+}
+
+void op_give_up(struct world *world, struct op *op)
+{
+    end_operation(world, op, OP_UNKNOWN);
 }
 
 static void on_patience(struct world *world, struct host *host, void *context, uint64_t number)

@@ -62,6 +62,8 @@
     X(snapshots_at_start)     \
     X(logs_given_up)          \
     X(snapshots_damaged)      \
+    X(locks_taken)            \
+    X(sessions_expired)       \
     X(waits_woken)            \
     X(waits_ended)            \
     X(watches)                \

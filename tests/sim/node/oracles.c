@@ -45,6 +45,9 @@ bool host_entry(const struct host *host, raft_index index, struct image_entry *r
 
 static uint32_t uid_of(const struct sm_command *command)
 {
+    if (command->type == SM_COMMAND_KV_OP) {
+        return (uint32_t)command->op.flags;
+    }
     return command->type == SM_COMMAND_KV_PUT ? (uint32_t)command->put.flags : 0;
 }
 
@@ -214,6 +217,7 @@ static void commit_first(struct host *host, raft_index index)
     world->counts->commits++;
     if (is_command && committed_operation(world, index, uid_of(&command))) {
         fold(world, index, &command);
+        oracle_lock_committed(world, &frame, &command);
     }
     rk_buf_done(&buf);
 }
@@ -271,6 +275,7 @@ static void check_applied(struct host *host)
     const struct sm_root *root = root_acquire(host->board, GATEWAY_SLOTS_PER_LOOP);
     const raft_index index = root->last_applied;
     const uint64_t digest = sm_digest(root);
+    oracle_lock_applied(host, root);
     root_release(host->board, GATEWAY_SLOTS_PER_LOOP);
     if (index == 0) {
         return;
@@ -443,6 +448,8 @@ void oracle_claimed(struct op *op, const char *outcome)
         if (op->kind == OP_WAIT) {
             oracle_wait_answered(op);
         }
+    } else if (op->claimed == OP_DONE && op_is_lock(op)) {
+        oracle_lock_claimed(op);
     } else if (op->claimed == OP_DONE) {
         claimed_write(op);
     } else if (!is_read && outcome[0] == '\0') {
@@ -471,7 +478,7 @@ void oracle_returned(struct op *op)
         counts->writes_unknown += op->state == OP_UNKNOWN;
         counts->cas_that_failed += op->state == OP_DONE && !op->accepted;
     }
-    if (op->state != OP_DONE || op->kind == OP_STALE) {
+    if (op->state != OP_DONE || op->kind == OP_STALE || op->is_session_gone) {
         return;
     }
     if (!is_read && op->witness <= op->floor) {

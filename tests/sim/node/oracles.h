@@ -3,11 +3,19 @@
 #define RK_TESTS_SIM_NODE_ORACLES_H
 
 #include "sim/node/world.h"
+#include "statemachine/command.h"
 
 enum { OUTBOX_MAX = 65536, HEAP_BYTES_MAX = 256 << 20 };
 
 bool image_get(const struct image *image, raft_index index, struct image_entry *ret);
 bool host_entry(const struct host *host, raft_index index, struct image_entry *ret);
+
+/* oracles_lock.c */
+bool op_is_lock(const struct op *op);
+void oracle_lock_committed(struct world *world, const struct rk_frame *frame,
+                           const struct sm_command *command);
+void oracle_lock_applied(struct host *host, const struct sm_root *root);
+void oracle_lock_claimed(struct op *op);
 
 /* oracles_watch.c */
 bool is_event(const struct world *world, raft_index index);

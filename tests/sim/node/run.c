@@ -262,6 +262,7 @@ static void world_open(struct world *world, const struct nodesim_options *option
         world->hosts[(first + i) % world->knobs.voters].is_frozen = true;
     }
     draw_snapshots(world);
+    world->knobs.holders = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, HOLDERS_MAX + 1) : 0;
     world->knobs.wait_percent = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, 60) : 0;
     world->knobs.watchers = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, WATCHERS_MAX + 1) : 0;
 }
@@ -329,7 +330,8 @@ static bool has_settled(struct world *world)
 
 static bool is_at_rest(struct world *world)
 {
-    if (!has_settled(world) || world->ops_open > 0 || world->admin != NULL) {
+    if (!has_settled(world) || world->ops_open > 0 || world->admin != NULL ||
+        world->sessions_alive > 0) {
         return false;
     }
     for (uint32_t i = 0; i < world->knobs.watchers; i++) {
@@ -538,6 +540,7 @@ uint64_t nodesim_run(const struct nodesim_options *options, struct nodesim_count
     }
     clients_open(&world);
     watchers_open(&world);
+    holders_open(&world);
     operator_open(&world);
     faults_open(&world);
     run_until(&world, (uint64_t)world.knobs.duration_ms * MS);

@@ -16,6 +16,8 @@ enum {
     HOSTS_MAX = 7, /* five voters to begin with and two that may join */
     CLIENTS_MAX = 8,
     WATCHERS_MAX = 3,
+    HOLDERS_MAX = 3,
+    SESSIONS_MAX = 1024,
     KEYS_MAX = 5,
     OPS_MAX = 8192,
     OPS_OF_CLIENTS_MAX = 7168, /* the rest is the operator's, and for the end */
@@ -153,7 +155,20 @@ struct rpc {
 
 /* -- clients -- */
 
-enum op_kind { OP_PUT, OP_CAS, OP_DELETE, OP_GET, OP_STALE, OP_WAIT, OP_ADMIN };
+enum op_kind {
+    OP_PUT,
+    OP_CAS,
+    OP_DELETE,
+    OP_GET,
+    OP_STALE,
+    OP_WAIT,
+    OP_SESSION,
+    OP_RENEW,
+    OP_DESTROY,
+    OP_ACQUIRE,
+    OP_RELEASE,
+    OP_ADMIN
+};
 enum op_state { OP_OPEN, OP_DONE, OP_NOT_DONE, OP_UNKNOWN };
 
 struct op {
@@ -184,6 +199,11 @@ struct op {
     uint64_t arrived_us;
     uint64_t due_us; /* what it waits for is there; 0: it is not */
     struct op *next_waiting;
+    struct holder *holder; /* NULL: of no lock */
+    char session[SESSION_ID_TEXT_SIZE];
+    bool is_session_gone; /* says the answer */
+    uint64_t fence;
+    uint64_t fence_floor; /* greatest one given when it was asked */
     struct http_exchange *exchange;
     uint64_t since_us;
     uint32_t http_status;
@@ -201,6 +221,27 @@ struct client {
     uint64_t timeout_us;
     uint64_t seen[KEYS_MAX];  /* index of its latest read of each key */
     uint64_t known[KEYS_MAX]; /* modify index of each key as last seen */
+};
+
+/* Who wants the lock. */
+struct holder {
+    char session[SESSION_ID_TEXT_SIZE]; /* "": none */
+    uint32_t ttl_ms;
+    bool is_lazy; /* renews when it may be too late */
+    bool has_lock;
+    uint64_t renewed_us;
+};
+
+/* A session as the committed log has it. */
+struct session_model {
+    struct session_id id;
+    bool is_alive;
+    bool is_exact;
+    uint64_t ttl_ms;
+    uint64_t delay_ms;
+    raft_index renewed_index;
+    uint64_t renewed_ms; /* in the time of the log */
+    uint64_t asked_us;   /* when the latest renewal was asked for that was acknowledged */
 };
 
 /* Who follows a stream of events. */
@@ -241,6 +282,7 @@ struct committed {
     uint32_t key; /* KEYS_MAX: none */
     bool is_delete;
     bool accepted;       /* by the model */
+    raft_index fence;    /* of a lock that was taken; 0: none */
     raft_index previous; /* change of that key before this one; 0: none */
     raft_term by_term;   /* in which it was seen to be committed first */
     bool has_digest;
@@ -276,6 +318,7 @@ struct knobs {
     bool has_snapshots;
     uint32_t snapshot_entries;
     uint32_t trailing_entries;
+    uint32_t holders;
     uint32_t watchers;
     uint32_t wait_percent; /* of reads, that wait for a change */
     uint32_t piece_size;   /* of a snapshot, sent at once; at most */
@@ -328,6 +371,7 @@ struct world {
 
     struct client clients[CLIENTS_MAX];
     struct watcher watchers[WATCHERS_MAX];
+    struct holder holders[HOLDERS_MAX];
     struct op *ops;
     uint32_t ops_count;
     struct op *probes[HOSTS_MAX]; /* by host: writes that must come through in the end */
@@ -345,7 +389,14 @@ struct world {
     uint32_t deletes_logged[KEYS_MAX];
     uint32_t deletes_asked[KEYS_MAX]; /* that may be there */
     uint64_t leaders[TERMS_MAX];      /* incarnation, by term */
-    char directory[64];               /* of the high-water marks; "": none */
+    struct session_model sessions[SESSIONS_MAX];
+    uint32_t sessions_count;
+    uint32_t sessions_alive; /* when a node was last seen to be as far as the log */
+    struct session_model *lock_holder;
+    raft_index lock_fence;
+    uint64_t lock_delay_ms; /* nobody gets it before, in the time of the log */
+    uint64_t fence;         /* greatest token that anybody was given */
+    char directory[64];     /* of the high-water marks; "": none */
 };
 
 extern struct world *sim_world; /* the one that runs */
@@ -424,8 +475,13 @@ event_function client_returned;
 bool op_is_read(const struct op *op);
 struct op *op_new(struct world *world, enum op_kind kind);
 void op_send(struct world *world, struct op *op, struct host *host);
+void op_give_up(struct world *world, struct op *op);
 void client_probe(struct world *world, struct op *op, struct host *host);
 void clients_burst(struct world *world, struct host *host);
+
+/* holders.c */
+void holders_open(struct world *world);
+void holder_returned(struct world *world, const struct op *op);
 
 /* watchers.c */
 void watchers_open(struct world *world);
