@@ -10,7 +10,8 @@ import tempfile
 import time
 import urllib.request
 
-CLIENT_PORT, PEER_PORT = 18500, 18300
+CLIENT_PORT = int(os.environ.get("BENCH_PORT", "18500"))
+PEER_PORT = CLIENT_PORT - 200
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
