@@ -70,8 +70,10 @@ class Record:
         self.name = buffer[body:body + name_size].decode() if name_size else ""
         self.data = buffer[body + name_size:body + name_size + data_size]
 
-    def changes_names(self):
-        return self.op in (RENAME, UNLINK, MKDIR) or (self.op == OPEN and self.flags & os.O_CREAT)
+    def is_rare(self):
+        """A name changes, or a vote is asked for or given."""
+        return self.op in (RENAME, UNLINK, MKDIR) or (self.op == OPEN and self.flags & os.O_CREAT) or \
+            (self.op == SENT and b'"vote_re' in self.data[:24])
 
 
 class File:

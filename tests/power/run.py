@@ -41,6 +41,8 @@ NODES = 3
 CUTS_PER_ROUND = 100
 LOAD_SECONDS = (0.6, 1.6)
 FROM_NOTHING = 10  # one round in so many starts with new directories
+EVENTS = {"snapshots taken": "event=taken", "snapshots installed": "event=installed",
+          "leaders": "event=role role=leader"}
 CONTROLS = ("log", "high-water", "directory", "snapshot", "snapshot-late")
 CONTROL_ROUNDS_MAX = 6
 
@@ -90,8 +92,8 @@ class Round:
         self.acknowledged_before = acknowledged_before
 
     def moments(self, chance, count):
-        """Numbers of records, ascending; many of them beside a change of names, which are rare."""
-        rare = [i for i, record in enumerate(self.records) if record.changes_names()]
+        """Numbers of records, ascending; many of them beside what is rare."""
+        rare = [i for i, record in enumerate(self.records) if record.is_rare()]
         drawn = []
         for _ in range(count):
             if rare and chance.random() < 0.4:
@@ -121,13 +123,14 @@ def draw_images(disks, chance, told):
 
 
 class Test:
-    def __init__(self, where, lie=None):
+    def __init__(self, where, lie=None, is_control=False):
         build = setting("RK_BUILD", os.getcwd())
         self.where = where
         self.program = os.path.abspath(setting("RAFTKVD", os.path.join(build, "raftkvd")))
         self.shim = os.path.join(build, "tests/power/shim.so")
         self.looker = Looker(os.path.join(build, "tests/power/look"), self.shim)
         self.lie = lie
+        self.is_control = is_control
         self.told = collections.Counter()
         self.images = [{} for _ in range(NODES)]
         self.acknowledged = {}
@@ -156,6 +159,8 @@ class Test:
             records = list(journal.records())
             journal.close()
         self.told["rounds"] += 1
+        for what, text in EVENTS.items():
+            self.told[what] += world.count(text)
         self.told["writes acknowledged"] += sum(1 for write in world.writes if write.done)
         return Round(self.images, records, world.writes, before)
 
@@ -192,7 +197,7 @@ class Test:
                 self.acknowledged = expected
 
     def keep(self, round_, moment, seed, images):
-        if self.lie:
+        if self.is_control:
             return
         kept = tempfile.mkdtemp(prefix="raftkv-power-")
         with open(os.path.join(kept, "round"), "wb") as file:
@@ -213,7 +218,7 @@ def controls(where, seed):
     """What is left out of a node's syncs must be found out."""
     for lie in CONTROLS:
         chance = random.Random(seed)
-        test = Test(where, lie)
+        test = Test(where, lie, True)
         found = None
         for _ in range(CONTROL_ROUNDS_MAX):
             try:

@@ -189,6 +189,20 @@ class World:
         told["starts after a cut" if expected else "starts from nothing"] += 1
         told["writes read back from real nodes"] += len(expected)
 
+    def log(self, number):
+        with open(os.path.join(self.directory, "n%d.log" % number)) as file:
+            return file.read()
+
+    def count(self, text):
+        return sum(self.log(number).count(text) for number in (1, 2, 3))
+
+    def complaints(self):
+        """Damage that a node finds heals by itself, and after a power cut there may be none."""
+        for number in (1, 2, 3):
+            for line in self.log(number).splitlines():
+                if "level=error" in line:
+                    raise Failure("n%d: %s" % (number, line))
+
     def are_equal(self):
         self.died()
         bodies = [self.ask(number, "GET", "/v1/kv/?recurse&stale") for number in (1, 2, 3)]
@@ -235,6 +249,7 @@ class World:
             for thread in threads:
                 thread.join()
         self.died()
+        self.complaints()
 
     def disturb(self, chance, until, told):
         """Now and then a node is ended, stays away for a while and comes back."""
@@ -242,7 +257,7 @@ class World:
             pause(chance.uniform(0.1, 0.5))
             if time.monotonic() > until - 0.3:
                 break
-            if chance.random() < 0.5:
+            if chance.random() < 0.2:
                 continue
             number = chance.randrange(3) + 1
             if chance.random() < 0.7:
