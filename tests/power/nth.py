@@ -291,6 +291,7 @@ def main():
         if b"__asan_init" in file.read() or shutil.which("setpriv") is None:
             print("skipped: not under a sanitizer, which wants to be loaded first; and needs setpriv")
             return 77
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was begun is cleaned up
     every = int(setting("EVERY", 1))
     seed = int(setting("SEED", random.SystemRandom().getrandbits(31)))
     print("seed %d" % seed)

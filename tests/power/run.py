@@ -27,6 +27,7 @@ import os
 import pickle
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -286,6 +287,7 @@ def main():
             print("not under a sanitizer, which wants to be loaded first")
             print("0 passed, 0 failed, 1 skipped")
             return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was begun is cleaned up
     seed = int(setting("SEED", random.SystemRandom().getrandbits(31)))
     print("seed %d" % seed)
     where = tempfile.mkdtemp(prefix="power-", dir=setting("WHERE", "/dev/shm"))

@@ -32,19 +32,11 @@
 #include <unistd.h>
 
 #include "journal.h"
+#include "shim.h"
 
-enum { FILES_MAX = 4096, NAME_SIZE = 256, LINE_SIZE = 640 };
+enum { FILES_MAX = 4096, NAME_SIZE = SHIM_NAME_SIZE, LINE_SIZE = 640 };
 
-/* What a descriptor stands for; the kernel gives it to one thread at a time. */
-struct file {
-    bool is_ours;    /* below POWER_DIR */
-    bool is_ignored; /* ours, and not noted down */
-    bool is_directory;
-    uint32_t handle;
-    char name[NAME_SIZE];
-};
-
-static struct file files[FILES_MAX];
+static struct shim_file files[FILES_MAX];
 static const char *directory;
 static struct journal_head *journal; /* NULL: none */
 static uint8_t node;
@@ -55,12 +47,18 @@ static const char *count_file;
 static _Atomic long calls;
 static _Atomic uint32_t late_handle; /* of the snapshot whose sync is told late */
 
+/* Not by fstat(), which is one of those that fail. */
+static int look_at(int fd, struct stat *ret)
+{
+    return (int)syscall(SYS_fstat, fd, ret);
+}
+
 static void map_journal(const char *path)
 {
     const int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
     struct stat status;
 
-    if (fd < 0 || fstat(fd, &status) != 0) {
+    if (fd < 0 || look_at(fd, &status) != 0) {
         abort();
     }
     void *mapped = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -192,7 +190,7 @@ static bool ends_with(const char *name, const char *end)
 }
 
 /* The name relative to POWER_DIR; false: it is not below. */
-static bool relative_name(int at, const char *path, char name[NAME_SIZE])
+bool shim_name(int at, const char *path, char name[NAME_SIZE])
 {
     if (directory == NULL) {
         return false;
@@ -221,7 +219,7 @@ static bool is_unnoted(const char *name)
     return ends_with(name, "/ballast") || ends_with(name, "/LOCK");
 }
 
-static struct file *file_of(int fd)
+struct shim_file *shim_file_of(int fd)
 {
     return fd >= 0 && fd < FILES_MAX && files[fd].is_ours ? &files[fd] : NULL;
 }
@@ -229,7 +227,7 @@ static struct file *file_of(int fd)
 /* ---- failing ---- */
 
 /* Counts a call; true: it is the one that fails, and errno is set. */
-static bool fails(const char *call, const char *name, bool *ret_is_short)
+bool shim_fails(const char *call, const char *name, bool *ret_is_short)
 {
     if (fail_at < 0 || atomic_fetch_add(&calls, 1) + 1 != fail_at) {
         return false;
@@ -253,14 +251,14 @@ static int open_named(int at, const char *path, int flags, mode_t mode)
 {
     char name[NAME_SIZE];
 
-    if (!relative_name(at, path, name)) {
+    if (!shim_name(at, path, name)) {
         const int fd = (int)syscall(SYS_openat, at, path, flags, mode);
         if (fd >= 0 && fd < FILES_MAX) {
             files[fd].is_ours = false;
         }
         return fd;
     }
-    if (fails("open", name, NULL)) {
+    if (shim_fails("open", name, NULL)) {
         return -1;
     }
     const bool is_ignored = is_unnoted(name);
@@ -274,7 +272,7 @@ static int open_named(int at, const char *path, int flags, mode_t mode)
     if (fd >= 0 && fd < FILES_MAX) {
         struct stat status;
         files[fd].is_ignored = is_ignored;
-        files[fd].is_directory = fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+        files[fd].is_directory = look_at(fd, &status) == 0 && S_ISDIR(status.st_mode);
         files[fd].handle = record != NULL ? record->handle : 0;
         memcpy(files[fd].name, name, sizeof(name));
         files[fd].is_ours = true;
@@ -313,34 +311,25 @@ int openat(int at, const char *path, int flags, ...)
     return open_named(at, path, flags, mode);
 }
 
+/* A close that fails has closed all the same. */
 int close(int fd)
 {
+    const struct shim_file *file = shim_file_of(fd);
+    const bool fails = file != NULL && shim_fails("close", file->name, NULL);
+    const int error = errno;
+
     if (fd >= 0 && fd < FILES_MAX) {
         files[fd].is_ours = false;
     }
-    return (int)syscall(SYS_close, fd);
-}
-
-/* ---- reading ---- */
-
-ssize_t pread(int fd, void *to, size_t size, off_t offset)
-{
-    const struct file *file = file_of(fd);
-
-    return file != NULL && fails("pread", file->name, NULL)
-               ? -1
-               : syscall(SYS_pread64, fd, to, size, offset);
-}
-
-ssize_t pread64(int fd, void *to, size_t size, off64_t offset)
-{
-    return pread(fd, to, size, offset);
+    const int result = (int)syscall(SYS_close, fd);
+    errno = fails ? error : errno;
+    return fails ? -1 : result;
 }
 
 /* ---- writing ---- */
 
-static struct journal_record *note_write(const struct file *file, const void *data, size_t size,
-                                         off_t offset)
+static struct journal_record *note_write(const struct shim_file *file, const void *data,
+                                         size_t size, off_t offset)
 {
     return file->is_ignored ? NULL
                             : note(&(struct note){.op = JOURNAL_WRITE,
@@ -352,13 +341,13 @@ static struct journal_record *note_write(const struct file *file, const void *da
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
 {
-    const struct file *file = file_of(fd);
+    const struct shim_file *file = shim_file_of(fd);
     bool is_short = false;
 
     if (file == NULL) {
         return syscall(SYS_pwrite64, fd, data, size, offset);
     }
-    if (fails("pwrite", file->name, &is_short)) {
+    if (shim_fails("pwrite", file->name, &is_short)) {
         return -1;
     }
     size = is_short ? (size + 1) / 2 : size;
@@ -375,19 +364,19 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
 
 ssize_t write(int fd, const void *data, size_t size)
 {
-    const struct file *file = file_of(fd);
+    const struct shim_file *file = shim_file_of(fd);
     struct stat status;
     bool is_short = false;
 
     if (file == NULL || file->is_directory) {
         return syscall(SYS_write, fd, data, size);
     }
-    if (fails("write", file->name, &is_short)) {
+    if (shim_fails("write", file->name, &is_short)) {
         return -1;
     }
     size = is_short ? (size + 1) / 2 : size;
     /* Whoever uses write() here appends. */
-    const off_t offset = fstat(fd, &status) == 0 ? status.st_size : 0;
+    const off_t offset = look_at(fd, &status) == 0 ? status.st_size : 0;
     struct journal_record *record = note_write(file, data, size, offset);
     const ssize_t written = syscall(SYS_write, fd, data, size);
     note_done(record, written != (ssize_t)size);
@@ -396,12 +385,12 @@ ssize_t write(int fd, const void *data, size_t size)
 
 int ftruncate(int fd, off_t size)
 {
-    const struct file *file = file_of(fd);
+    const struct shim_file *file = shim_file_of(fd);
 
     if (file == NULL) {
         return (int)syscall(SYS_ftruncate, fd, size);
     }
-    if (fails("ftruncate", file->name, NULL)) {
+    if (shim_fails("ftruncate", file->name, NULL)) {
         return -1;
     }
     struct journal_record *record =
@@ -422,9 +411,9 @@ int ftruncate64(int fd, off64_t size)
 /* Only the ballast is made so. */
 int posix_fallocate(int fd, off_t offset, off_t size)
 {
-    const struct file *file = file_of(fd);
+    const struct shim_file *file = shim_file_of(fd);
 
-    if (file != NULL && fails("fallocate", file->name, NULL)) {
+    if (file != NULL && shim_fails("fallocate", file->name, NULL)) {
         return errno;
     }
     return syscall(SYS_ftruncate, fd, offset + size) == 0 ? 0 : errno;
@@ -433,7 +422,7 @@ int posix_fallocate(int fd, off_t offset, off_t size)
 /* ---- syncing ---- */
 
 /* True: this sync is one that the control leaves out. */
-static bool is_lied_about(const struct file *file)
+static bool is_lied_about(const struct shim_file *file)
 {
     const bool is_snapshot = strstr(file->name, "/snapshots/") != NULL;
 
@@ -449,12 +438,12 @@ static bool is_lied_about(const struct file *file)
 
 static int sync_one(int fd, long call)
 {
-    const struct file *file = file_of(fd);
+    const struct shim_file *file = shim_file_of(fd);
 
     if (file == NULL) {
         return (int)syscall(call, fd);
     }
-    if (fails("fsync", file->name, NULL)) {
+    if (shim_fails("fsync", file->name, NULL)) {
         return -1;
     }
     if (file->is_ignored || is_lied_about(file)) {
@@ -489,7 +478,7 @@ static int change_name(const struct note *what, const char *name, long result_of
     static const char *const calls_names[] = {
         [JOURNAL_RENAME] = "rename", [JOURNAL_UNLINK] = "unlink", [JOURNAL_MKDIR] = "mkdir"};
 
-    if (fails(calls_names[what->op], name, NULL)) {
+    if (shim_fails(calls_names[what->op], name, NULL)) {
         return -1;
     }
     struct journal_record *record = is_unnoted(name) ? NULL : note(what);
@@ -518,7 +507,7 @@ int renameat(int from_at, const char *from, int to_at, const char *to)
     char name[NAME_SIZE];
     const struct names names = {from_at, to_at, from, to, 0};
 
-    if (!relative_name(from_at, from, both) || !relative_name(to_at, to, name)) {
+    if (!shim_name(from_at, from, both) || !shim_name(to_at, to, name)) {
         return (int)do_rename(&names);
     }
     const size_t size = strlen(both) + 1;
@@ -544,7 +533,7 @@ int unlinkat(int at, const char *path, int flags)
     char name[NAME_SIZE];
     const struct names names = {at, flags, path, NULL, 0};
 
-    if (!relative_name(at, path, name)) {
+    if (!shim_name(at, path, name)) {
         return (int)do_unlink(&names);
     }
     return change_name(
@@ -568,7 +557,7 @@ int mkdir(const char *path, mode_t mode)
     char name[NAME_SIZE];
     const struct names names = {AT_FDCWD, 0, path, NULL, mode};
 
-    if (!relative_name(AT_FDCWD, path, name) || name[0] == '\0') {
+    if (!shim_name(AT_FDCWD, path, name) || name[0] == '\0') {
         return (int)do_mkdir(&names);
     }
     return change_name(&(struct note){.op = JOURNAL_MKDIR, .name = name, .name_size = strlen(name)},
