@@ -110,6 +110,22 @@ START_TEST(none_is_taken_before_its_time)
 }
 END_TEST
 
+/* Few entries may be many bytes. */
+START_TEST(one_is_taken_when_much_was_applied_in_few_entries)
+{
+    lead_with_one_entry();
+    fixture.options.snapshot_entries = 100000;
+    fixture.node->snaps.applied_bytes = NODE_SNAPSHOT_BYTES - 1;
+    node_snapshot_turn(fixture.node);
+    ck_assert_ptr_null(snap_job_of(SNAP_TAKE));
+    fixture.node->snaps.applied_bytes = NODE_SNAPSHOT_BYTES;
+    node_snapshot_turn(fixture.node);
+    struct snap_job *job = snap_job_of(SNAP_TAKE);
+    ck_assert_ptr_nonnull(job);
+    snap_job_free(job);
+}
+END_TEST
+
 /* Pitfall 65: a node that is behind may have two later configurations in its log; neither is of the
  * state that it would write. */
 START_TEST(none_is_taken_with_a_configuration_from_beyond_it)
@@ -655,6 +671,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, one_is_taken_of_what_is_applied);
     tcase_add_test(tcase, none_is_taken_before_its_time);
+    tcase_add_test(tcase, one_is_taken_when_much_was_applied_in_few_entries);
     tcase_add_test(tcase, none_is_taken_with_a_configuration_from_beyond_it);
     tcase_add_test(tcase, the_log_goes_only_when_the_snapshot_is_noted_down);
     tcase_add_test(tcase, trailing_entries_stay);
