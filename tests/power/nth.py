@@ -10,6 +10,7 @@ may hang.
   first    a new directory, writes, snapshots, an orderly end
   again    a start on what a killed node left, some writes
   install  a follower that was away for longer than the log lives
+  member   a follower that comes back to a cluster with nearly all of the log
 
 From the environment: RK_BUILD; EVERY, only every so many n (none: all), with an offset and a kind of
 failure drawn by SEED; STORIES, some of the above; FAULTS, some of
@@ -201,10 +202,10 @@ class Single:
         self.node.kill()
 
 
-class Install:
-    """Two nodes that go on, and a third that is behind all they have of the log."""
+class Follower:
+    """Two nodes that go on, and a third that was killed; `is_behind` all that they have of the log."""
 
-    def __init__(self, where, _=None):
+    def __init__(self, where, is_behind):
         ports = free_ports(6)
         initial = ",".join("n%d=127.0.0.1:%d" % (i + 1, ports + 2 * i + 1) for i in range(3))
         self.nodes = [Node(where, i + 1, initial, ports + 2 * i) for i in range(3)]
@@ -216,11 +217,11 @@ class Install:
         for node in self.nodes:
             if not node.wait_ready_or_end():
                 raise Failure("%s ended without a fault" % node.name)
-        put(self.nodes[0], 1, 5, self.acknowledged, {})
+        put(self.nodes[0], 1, 5 if is_behind else 60, self.acknowledged, {})
         self.nodes[2].kill()
         shutil.copytree(self.nodes[2].place, self.kept)
         wait_for(END_SECONDS, "the other two ready", lambda: all(n.is_ready() for n in self.nodes[:2]))
-        put(self.nodes[0], 6, 60, self.acknowledged, {})
+        put(self.nodes[0], 100, 60 if is_behind else 1, self.acknowledged, {})
 
     def play(self, fail):
         node = self.nodes[2]
@@ -259,7 +260,10 @@ class Install:
 
 def play_story(name, where, every, chance):
     """Prints a line; returns how many calls failed, and how many of these were not borne."""
-    story = Install(where) if name == "install" else Single(where, name == "first")
+    if name in ("install", "member"):
+        story = Follower(where, name == "install")
+    else:
+        story = Single(where, name == "first")
     tried, borne, failures = 0, 0, []
     try:
         story.play((0, 0))
@@ -288,7 +292,8 @@ def play_story(name, where, every, chance):
 def main():
     program = setting("RAFTKVD", os.path.join(setting("RK_BUILD", "."), "raftkvd"))
     with open(program, "rb") as file:
-        if b"__asan_init" in file.read() or shutil.which("setpriv") is None:
+        text = file.read()
+        if b"__asan_init" in text or b"__tsan_init" in text or shutil.which("setpriv") is None:
             print("skipped: not under a sanitizer, which wants to be loaded first; and needs setpriv")
             return 77
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was begun is cleaned up
@@ -297,7 +302,7 @@ def main():
     print("seed %d" % seed)
     began = time.monotonic()
     failures = []
-    for name in setting("STORIES", "first again install").split():
+    for name in setting("STORIES", "first again install member").split():
         where = tempfile.mkdtemp(prefix="nth-", dir=setting("WHERE", "/dev/shm"))
         try:
             failures += play_story(name, where, every, random.Random(seed))

@@ -283,7 +283,8 @@ def main():
     if sys.argv[1:2] == ["--again"]:
         return again(sys.argv[2])
     with open(setting("RAFTKVD", os.path.join(setting("RK_BUILD", "."), "raftkvd")), "rb") as file:
-        if b"__asan_init" in file.read() or b"__tsan_init" in file.read():
+        text = file.read()
+        if b"__asan_init" in text or b"__tsan_init" in text:
             print("not under a sanitizer, which wants to be loaded first")
             print("0 passed, 0 failed, 1 skipped")
             return 0
