@@ -26,6 +26,8 @@ static const struct flag flags[] = {
     {"timeout", true, ARGS_TIMEOUT},
     {"ttl", true, ARGS_TTL},
     {"fence-env", true, ARGS_FENCE_ENV},
+    {"limit", true, ARGS_LIMIT},
+    {"start-after", true, ARGS_START_AFTER},
 };
 
 const char *args_flag_name(enum args_flag flag)
@@ -70,6 +72,11 @@ static enum rk_status flag_store(const struct flag *flag, const char *value, str
         return rk_parse_u64(value, &args->cas);
     case ARGS_FLAGS:
         return rk_parse_u64(value, &args->flags);
+    case ARGS_LIMIT:
+        return rk_parse_u64(value, &args->limit);
+    case ARGS_START_AFTER:
+        args->start_after = value;
+        return RK_OK;
     case ARGS_TIMEOUT:
         return timeout_parse(value, &args->timeout_ms);
     case ARGS_TTL:

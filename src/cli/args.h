@@ -25,6 +25,8 @@ enum args_flag {
     ARGS_TIMEOUT = 1 << 6,
     ARGS_TTL = 1 << 7,
     ARGS_FENCE_ENV = 1 << 8,
+    ARGS_LIMIT = 1 << 9,
+    ARGS_START_AFTER = 1 << 10,
 };
 
 struct args {
@@ -32,12 +34,14 @@ struct args {
     bool json;
     bool want_help;
     bool want_version;
-    uint32_t given;        /* of enum args_flag */
-    uint64_t cas;          /* of ARGS_CAS */
-    uint64_t flags;        /* of ARGS_FLAGS */
-    uint64_t timeout_ms;   /* of ARGS_TIMEOUT */
-    uint64_t ttl_ms;       /* of ARGS_TTL */
-    const char *fence_env; /* of ARGS_FENCE_ENV */
+    uint32_t given;          /* of enum args_flag */
+    uint64_t cas;            /* of ARGS_CAS */
+    uint64_t flags;          /* of ARGS_FLAGS */
+    uint64_t timeout_ms;     /* of ARGS_TIMEOUT */
+    uint64_t ttl_ms;         /* of ARGS_TTL */
+    uint64_t limit;          /* of ARGS_LIMIT */
+    const char *fence_env;   /* of ARGS_FENCE_ENV */
+    const char *start_after; /* of ARGS_START_AFTER */
     const char *words[ARGS_WORDS_MAX];
     uint32_t words_count;
 };

@@ -28,9 +28,9 @@ static const struct command commands[] = {
     {{"kv", "put"},
      1,
      2,
-     ARGS_CAS | ARGS_FLAGS,
+     ARGS_CAS | ARGS_FLAGS | ARGS_TTL,
      cmd_kv_put,
-     "KEY [VALUE | - | @FILE] [--cas N] [--flags N]",
+     "KEY [VALUE | - | @FILE] [--cas N] [--flags N] [--ttl TIME]",
      "set it; - reads the value from standard input"},
     {{"kv", "delete"},
      1,
@@ -42,10 +42,24 @@ static const struct command commands[] = {
     {{"kv", "list"},
      0,
      1,
-     ARGS_STALE | ARGS_CONSISTENT,
+     ARGS_STALE | ARGS_CONSISTENT | ARGS_LIMIT | ARGS_START_AFTER,
      cmd_kv_list,
-     "[PREFIX] [--stale | --consistent]",
+     "[PREFIX] [--limit N] [--start-after KEY] [--stale | --consistent]",
      "print the keys that begin so, a line each"},
+    {{"kv", "export"},
+     0,
+     1,
+     ARGS_STALE | ARGS_CONSISTENT,
+     cmd_kv_export,
+     "[PREFIX] [--stale | --consistent]",
+     "print the keys that begin so with their values, as a file for kv import"},
+    {{"kv", "import"},
+     0,
+     1,
+     0,
+     cmd_kv_import,
+     "[FILE | -]",
+     "write the keys of such a file, checked whole before"},
     {{"kv", "watch"},
      0,
      1,
@@ -145,7 +159,9 @@ static void help_print(FILE *file)
         "  --stale       take any node's word, however old; --consistent: confirm with a\n"
         "                majority (the default is linearizable too)\n"
         "  --learner     add it without a vote, and return at once\n"
-        "  --ttl TIME    how long a lock outlives a holder that is gone, half of it (default 15s)\n"
+        "  --ttl TIME    how long a key lives that is put; how long a lock outlives a holder that\n"
+        "                is gone, half of it (default 15s)\n"
+        "  --limit N     at most so many keys; --start-after KEY: only those that follow it\n"
         "  --fence-env VARIABLE  where the command finds its fencing token (RAFTKV_FENCE)\n"
         "  --timeout TIME  how long to wait for its vote, as 30s or 5m (default 5m)\n"
         "  --            what follows are words, also those that begin with a dash\n\n"

@@ -34,6 +34,8 @@ enum cli_exit cli_refused(const struct cli *cli, const char *what,
 enum cli_exit cmd_kv_get(struct cli *cli, const struct args *args);
 enum cli_exit cmd_kv_put(struct cli *cli, const struct args *args);
 enum cli_exit cmd_kv_delete(struct cli *cli, const struct args *args);
+enum cli_exit cmd_kv_export(struct cli *cli, const struct args *args);
+enum cli_exit cmd_kv_import(struct cli *cli, const struct args *args);
 enum cli_exit cmd_kv_list(struct cli *cli, const struct args *args);
 enum cli_exit cmd_kv_watch(struct cli *cli, const struct args *args);
 enum cli_exit cmd_leader_transfer(struct cli *cli, const struct args *args);

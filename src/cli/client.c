@@ -61,6 +61,9 @@ static size_t header_take(char *data, size_t size, size_t count, void *context)
         response->outcome =
             strncmp(outcome, "not-done", 8) == 0 ? CLIENT_OUTCOME_NOT_DONE : CLIENT_OUTCOME_UNKNOWN;
     }
+    if (header_value(data, header_size, "X-Raftkv-Continue-After:") != NULL) {
+        response->has_more = true;
+    }
     if (fence != NULL) {
         response->fence = strtoull(fence, NULL, 10);
     }

@@ -42,6 +42,7 @@ struct client_response {
     struct rk_buf body;
     enum client_outcome outcome;
     uint64_t fence;  /* of a lock that was taken; 0: none */
+    bool has_more;   /* a listing goes on behind this page */
     char error[256]; /* "" when an answer came */
 };
 

@@ -3,23 +3,28 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/input.h"
 #include "cli/output.h"
 
 enum { STATUS_OK = 200, STATUS_NOT_FOUND = 404 };
 
-/* Appends "?" or "&" and the parameter. */
-static void url_parameter(struct rk_buf *url, const char *name, const uint64_t *value)
+/* Appends "?" or "&" and the parameter's name. */
+static void url_flag(struct rk_buf *url, const char *name)
 {
     const bool is_first = memchr(url->data, '?', url->size) == NULL;
 
     rk_buf_append_byte(url, is_first ? '?' : '&');
     rk_buf_append_text(url, name);
-    if (value != NULL) {
-        rk_buf_append_byte(url, '=');
-        rk_buf_append_u64(url, *value);
-    }
+}
+
+static void url_number(struct rk_buf *url, const char *name, uint64_t value, const char *unit)
+{
+    url_flag(url, name);
+    rk_buf_append_byte(url, '=');
+    rk_buf_append_u64(url, value);
+    rk_buf_append_text(url, unit);
 }
 
 static void url_begin(struct rk_buf *url, const struct cli *cli, const char *key)
@@ -33,19 +38,29 @@ static void url_begin(struct rk_buf *url, const struct cli *cli, const char *key
 static void url_flags(struct rk_buf *url, const struct args *args)
 {
     if ((args->given & ARGS_CAS) != 0) {
-        url_parameter(url, "cas", &args->cas);
+        url_number(url, "cas", args->cas, "");
     }
     if ((args->given & ARGS_FLAGS) != 0) {
-        url_parameter(url, "flags", &args->flags);
+        url_number(url, "flags", args->flags, "");
+    }
+    if ((args->given & ARGS_TTL) != 0) {
+        url_number(url, "ttl", args->ttl_ms, "ms");
+    }
+    if ((args->given & ARGS_LIMIT) != 0) {
+        url_number(url, "limit", args->limit, "");
+    }
+    if ((args->given & ARGS_START_AFTER) != 0) {
+        url_flag(url, "start-after=");
+        client_append_key(url, args->start_after);
     }
     if ((args->given & ARGS_RECURSE) != 0) {
-        url_parameter(url, "recurse", NULL);
+        url_flag(url, "recurse");
     }
     if ((args->given & ARGS_STALE) != 0) {
-        url_parameter(url, "stale", NULL);
+        url_flag(url, "stale");
     }
     if ((args->given & ARGS_CONSISTENT) != 0) {
-        url_parameter(url, "consistent", NULL);
+        url_flag(url, "consistent");
     }
 }
 
@@ -105,7 +120,7 @@ enum cli_exit cmd_kv_get(struct cli *cli, const struct args *args)
     url_begin(&url, cli, operand(args, 0));
     url_flags(&url, args);
     if (!args->json) {
-        url_parameter(&url, "raw", NULL);
+        url_flag(&url, "raw");
     }
     if (ask(cli, "GET", &url, (struct rk_bytes){.size = 0}, &response) == RK_OK) {
         result = get_answer(cli, args, &response);
@@ -203,8 +218,21 @@ enum cli_exit cmd_kv_delete(struct cli *cli, const struct args *args)
     return result;
 }
 
+/* What was asked for is not all that there is. */
+static void more_print(const struct cli *cli, const json_t *last)
+{
+    struct rk_buf key;
+
+    rk_buf_init(&key, 4 * RK_KEY_SIZE_MAX);
+    output_append_safe(&key, (struct rk_bytes){.data = (const uint8_t *)json_string_value(last),
+                                               .size = (uint32_t)json_string_length(last)});
+    fprintf(cli->err, "raftkv: kv list: more keys follow: --start-after %.*s\n", (int)key.size,
+            (const char *)key.data);
+    rk_buf_done(&key);
+}
+
 /* A key a line. */
-static enum cli_exit keys_print(const struct cli *cli, struct rk_bytes body)
+static enum cli_exit keys_print(const struct cli *cli, struct rk_bytes body, bool has_more)
 {
     json_t *keys = json_loadb((const char *)body.data, body.size, JSON_ALLOW_NUL, NULL);
 
@@ -219,6 +247,9 @@ static enum cli_exit keys_print(const struct cli *cli, struct rk_bytes body)
             fwrite(json_string_value(key), 1, json_string_length(key), cli->out);
             fputc('\n', cli->out);
         }
+    }
+    if (has_more) {
+        more_print(cli, json_array_get(keys, json_array_size(keys) - 1));
     }
     json_decref(keys);
     return CLI_DONE;
@@ -236,7 +267,7 @@ static enum cli_exit list_answer(const struct cli *cli, const struct args *args,
         return cli_refused(cli, "kv list", response);
     }
     if (!args->json) {
-        return keys_print(cli, rk_buf_bytes(&response->body));
+        return keys_print(cli, rk_buf_bytes(&response->body), response->has_more);
     }
     output_bytes(cli->out, rk_buf_bytes(&response->body));
     fputc('\n', cli->out);
@@ -251,7 +282,7 @@ enum cli_exit cmd_kv_list(struct cli *cli, const struct args *args)
 
     client_response_init(&response);
     url_begin(&url, cli, operand(args, 0));
-    url_parameter(&url, "keys", NULL);
+    url_flag(&url, "keys");
     url_flags(&url, args);
     if (ask(cli, "GET", &url, (struct rk_bytes){.size = 0}, &response) == RK_OK) {
         result = list_answer(cli, args, &response);

@@ -27,6 +27,8 @@ struct http_stub *node_start(const char *answer);
 
 #define OK_TRUE "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue"
 
+/* Adds the tests of test_cli_kv.c. */
+void kv_file_tests_add(TCase *tcase);
 /* Adds the tests of test_cli_member.c. */
 void member_tests_add(TCase *tcase);
 /* Adds the tests of test_cli_lock.c. */

@@ -269,6 +269,11 @@ static const char *const usages[][5] = {
     {"kv", "get", "--stale", "--consistent", "a"},
     {"kv", "delete", "--recurse", "--cas=1", "a"},
     {"kv", "delete", "", NULL},
+    {"kv", "put", "a", "v", "--ttl=0s"},
+    {"kv", "list", "--limit=x", NULL},
+    {"kv", "list", "--ttl=1s", NULL},
+    {"kv", "export", "a", "b", NULL},
+    {"kv", "import", "a", "b", NULL},
     {"member", NULL},
     {"member", "grow", NULL},
     {"member", "add", "n4", NULL},
@@ -516,6 +521,7 @@ int main(void)
     tcase_set_timeout(tcase, 30);
     kv_tests_add(tcase);
     other_tests_add(tcase);
+    kv_file_tests_add(tcase);
     member_tests_add(tcase);
     lock_tests_add(tcase);
     watch_tests_add(tcase);
