@@ -259,8 +259,8 @@ static void cut_short(struct world *world, struct host *host)
     fault_start_later(host, 1000);
 }
 
-/* The newest snapshot is damaged, and another, or the log from its beginning, takes its place. */
-static bool may_rot(const struct host *host)
+/* Can another snapshot, or the log from its beginning, take the place of the newest? */
+static bool may_fall_back(const struct host *host)
 {
     const struct log_store *store = host->store;
 
@@ -274,11 +274,20 @@ static bool may_rot(const struct host *host)
 
 static void rot(struct world *world, struct host *host)
 {
-    if (!may_rot(host)) {
+    const bool is_needed = !may_fall_back(host);
+    const bool may_heal =
+        world->knobs.has_water && !world->knobs.has_sqlite && may_lose(world, host);
+    if (!world->knobs.has_snapshots || (is_needed && !may_heal)) {
         return;
     }
     host_crash(host, "a snapshot is damaged");
-    world->counts->snapshots_damaged += simfs_damage(host->files, "snap-");
+    const bool is_damaged = simfs_damage(host->files, "snap-");
+    world->counts->snapshots_damaged += is_damaged;
+    if (is_damaged && is_needed) { /* the leader has another */
+        world->counts->snapshots_lost++;
+        host->is_cut_short = true;
+        host->was_cut_short = true;
+    }
     fault_start_later(host, 1000);
 }
 

@@ -62,6 +62,7 @@
     X(snapshots_at_start)     \
     X(logs_given_up)          \
     X(snapshots_damaged)      \
+    X(snapshots_lost)         \
     X(locks_taken)            \
     X(sessions_expired)       \
     X(waits_woken)            \

@@ -326,9 +326,10 @@ void oracle_started(struct host *host)
     struct nodesim_counts *counts = host->world->counts;
 
     counts->snapshots_at_start += host->node->last_applied > 0;
-    if (host->store->bounds.base.index > host->durable.base) {
+    const struct log_bounds *bounds = &host->store->bounds;
+    if (bounds->base.index != host->durable.base || bounds->last.index != host->durable.last) {
         counts->logs_given_up++;
-        read_again(host); /* a snapshot has replaced the log */
+        read_again(host); /* a snapshot has replaced the log, or damage has ended it */
     }
     if (after->term < before->term ||
         (after->term == before->term && before->vote != 0 && after->vote != before->vote)) {

@@ -247,6 +247,9 @@ static void on_connect(struct world *world, struct host *host, void *context, ui
     (void)host;
     (void)number;
     watcher->host = &world->hosts[tape_draw(&world->tape, TAPE_CLIENT, world->hosts_count)];
+    if (world->is_healing && host_leader(world) != NULL) {
+        watcher->host = host_leader(world); /* others may be no members */
+    }
     watcher->line_size = 0;
     watcher->event[0] = '\0';
     watcher->data[0] = '\0';
