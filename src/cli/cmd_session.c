@@ -41,6 +41,16 @@ static enum cli_exit sessions_print(const struct cli *cli, const struct client_r
     return CLI_DONE;
 }
 
+/* Whether the answer is a list of none: the server knows no such session. */
+static bool is_empty_list(const struct client_response *response)
+{
+    json_t *list = reply_parse(response);
+    const bool is_empty = json_is_array(list) && json_array_size(list) == 0;
+
+    json_decref(list);
+    return is_empty;
+}
+
 static enum cli_exit show(const struct cli *cli, const struct args *args,
                           const struct change *change)
 {
@@ -48,7 +58,10 @@ static enum cli_exit show(const struct cli *cli, const struct args *args,
 
     client_response_init(&response);
     enum cli_exit result = change_ask(cli, change, &response);
-    if (result == CLI_DONE && args->json) {
+    if (result == CLI_DONE && change->member != NULL && is_empty_list(&response)) {
+        fprintf(cli->err, "raftkv: %s: no such session: %s\n", change->what, change->member);
+        result = CLI_REFUSED;
+    } else if (result == CLI_DONE && args->json) {
         change_print(cli, &response);
     } else if (result == CLI_DONE) {
         result = sessions_print(cli, &response);

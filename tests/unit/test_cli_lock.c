@@ -116,6 +116,19 @@ START_TEST(session_list_is_a_line_each)
 }
 END_TEST
 
+START_TEST(session_info_of_none_says_no)
+{
+    struct http_stub *node = node_start("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]");
+
+    ck_assert_int_eq(RUN("session", "info", "x"), CLI_REFUSED);
+    ck_assert_str_eq(err_text, "raftkv: session info: no such session: x\n");
+    ck_assert_int_eq(RUN("session", "info", "x", "--json"), CLI_REFUSED);
+    ck_assert_str_eq(out_text, "");
+    ck_assert_int_eq(RUN("session", "list"), CLI_DONE);
+    http_stub_stop(node);
+}
+END_TEST
+
 START_TEST(session_destroy_asks_for_it)
 {
     struct http_stub *node = node_start(OK_TRUE);
@@ -160,6 +173,7 @@ void lock_tests_add(TCase *tcase)
     tcase_add_test(tcase, lock_that_no_renewal_reaches_counts_as_lost);
     tcase_add_test(tcase, lock_tells_why_it_cannot_be_had);
     tcase_add_test(tcase, session_list_is_a_line_each);
+    tcase_add_test(tcase, session_info_of_none_says_no);
     tcase_add_test(tcase, session_destroy_asks_for_it);
     tcase_add_test(tcase, txn_sends_what_it_reads_and_prints_what_comes_back);
     tcase_add_test(tcase, txn_that_was_rolled_back_says_why);
