@@ -447,6 +447,10 @@ void session_create_finish(struct api_call *call, const struct sm_result *result
     struct session_id id;
     struct rk_json json;
 
+    if (result->reason == SM_CHECK_IS_CRITICAL) {
+        answer_text(response, 500, "Check 'serfHealth' is in critical state");
+        return;
+    }
     if (!result->accepted) {
         RK_ASSERT(result->reason == SM_TOO_MANY_SESSIONS);
         answer_text_begin(response, 429);

@@ -259,6 +259,7 @@ static void what_make(struct rk_buf *what, const struct txn_op *op,
         break;
     case SM_DONE:
     case SM_TOO_MANY_SESSIONS:
+    case SM_CHECK_IS_CRITICAL:
     case SM_ROLLED_BACK:
     case SM_TOKEN_REUSED:
     case SM_TOO_MANY_TOKENS:

@@ -174,6 +174,7 @@ static const char *cause_text(enum sm_cause cause)
         [SM_CAUSE_SESSION_DESTROY] = "session-destroy",
         [SM_CAUSE_EXPIRE] = "expire",
         [SM_CAUSE_TXN] = "txn",
+        [SM_CAUSE_CHECK] = "check",
     };
 
     RK_ASSERT(cause > 0 && cause < sizeof(texts) / sizeof(texts[0]));

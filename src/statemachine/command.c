@@ -24,6 +24,8 @@
  *   transaction: 4 u32 count, 8 the operations, each as from 4 on above
  *   once: 4 u32 token_size, 8 fingerprint, 24 u64 window_ms, 32 token, the other command
  *   feature level: 4 u32 level
+ *   node set: 4 u8 status, 5 u8 name_size, 6 u16 address_size, 8 u64 term, 16 u64 id, 24 name, address
+ *   node clear: 4 u8 is_gone, 5 u8 name_size, 6 u16 zero, 8 u64 term, 16 name
  */
 #include "statemachine/command.h"
 
@@ -51,6 +53,8 @@ enum {
     EXPIRE_ITEM_SIZE = SESSION_ID_SIZE + 8,
     EXPIRE_KEY_FIXED_SIZE = 12,
     TTL_SIZE = 8,
+    NODE_SET_FIXED_SIZE = 24,
+    NODE_CLEAR_FIXED_SIZE = 16,
 };
 
 _Static_assert(PUT_FIXED_SIZE + TTL_SIZE + RK_KEY_SIZE_MAX + RK_VALUE_SIZE_MAX <=
@@ -207,6 +211,23 @@ void sm_expire_key_append(const struct sm_expire_key *item, struct rk_buf *buf)
     rk_buf_append(buf, item->key.data, item->key.size);
 }
 
+static void node_encode(enum sm_command_type type, const struct sm_command_node *node,
+                        struct rk_buf *buf)
+{
+    const bool is_set = type == SM_COMMAND_NODE_SET;
+    uint8_t fixed[NODE_SET_FIXED_SIZE - HEAD_SIZE] = {
+        (uint8_t)(is_set ? (int)node->status : (int)node->is_gone), (uint8_t)node->name.size};
+
+    RK_ASSERT(node->name.size > 0 && node->name.size <= RK_NODE_NAME_SIZE_MAX);
+    RK_ASSERT(node->address.size <= RK_ADDRESS_SIZE_MAX);
+    rk_le_put_u16(fixed + 2, is_set ? (uint16_t)node->address.size : 0);
+    rk_le_put_u64(fixed + 4, node->term);
+    rk_le_put_u64(fixed + 12, node->id);
+    rk_buf_append(buf, fixed, (is_set ? NODE_SET_FIXED_SIZE : NODE_CLEAR_FIXED_SIZE) - HEAD_SIZE);
+    rk_buf_append(buf, node->name.data, node->name.size);
+    rk_buf_append(buf, node->address.data, is_set ? node->address.size : 0);
+}
+
 void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
 {
     switch (command->type) {
@@ -256,6 +277,11 @@ void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
     case SM_COMMAND_FEATURE_LEVEL:
         head_encode(command->type, buf);
         feature_level_encode(&command->feature_level, buf);
+        return;
+    case SM_COMMAND_NODE_SET:
+    case SM_COMMAND_NODE_CLEAR:
+        head_encode(command->type, buf);
+        node_encode(command->type, &command->node, buf);
         return;
     }
     RK_ASSERT(false);
@@ -521,11 +547,43 @@ static enum rk_status expire_keys_decode(struct rk_bytes bytes, struct sm_comman
     return RK_OK;
 }
 
+static bool status_is_legal(uint8_t status)
+{
+    return status == SM_CHECK_PASSING || status == SM_CHECK_CRITICAL;
+}
+
+static enum rk_status node_decode(struct rk_bytes bytes, struct sm_command *ret)
+{
+    const enum sm_command_type type = (enum sm_command_type)bytes.data[0];
+    const bool is_set = type == SM_COMMAND_NODE_SET;
+    const uint32_t at = is_set ? NODE_SET_FIXED_SIZE : NODE_CLEAR_FIXED_SIZE;
+    const uint32_t name_size = bytes.data[5];
+    const uint32_t address_size = rk_le_u16(&bytes.data[6]);
+
+    if (bytes.size != at + name_size + address_size || name_size == 0 ||
+        name_size > RK_NODE_NAME_SIZE_MAX || address_size > (is_set ? RK_ADDRESS_SIZE_MAX : 0) ||
+        !(is_set ? status_is_legal(bytes.data[4]) : bytes.data[4] <= 1)) {
+        return RK_CORRUPT;
+    }
+    *ret = (struct sm_command){.type = type};
+    ret->node.term = rk_le_u64(&bytes.data[8]);
+    ret->node.name = part(bytes, at, name_size);
+    if (is_set) {
+        ret->node.status = (enum sm_check_status)bytes.data[4];
+        ret->node.id = rk_le_u64(&bytes.data[16]);
+        ret->node.address = part(bytes, at + name_size, address_size);
+    } else {
+        ret->node.is_gone = bytes.data[4] == 1;
+    }
+    return RK_OK;
+}
+
 static bool may_be_inside(struct rk_bytes bytes)
 {
     return bytes.size > 0 && bytes.data[0] != SM_COMMAND_ONCE &&
            bytes.data[0] != SM_COMMAND_EXPIRE && bytes.data[0] != SM_COMMAND_EXPIRE_KEYS &&
-           bytes.data[0] != SM_COMMAND_FEATURE_LEVEL;
+           bytes.data[0] != SM_COMMAND_FEATURE_LEVEL && bytes.data[0] != SM_COMMAND_NODE_SET &&
+           bytes.data[0] != SM_COMMAND_NODE_CLEAR;
 }
 
 static enum rk_status once_decode(struct rk_bytes bytes, struct sm_command *ret)
@@ -575,6 +633,9 @@ static enum rk_status plain_decode(struct rk_bytes bytes, struct sm_command *ret
         return once_decode(bytes, ret);
     case SM_COMMAND_FEATURE_LEVEL:
         return feature_level_decode(bytes, ret);
+    case SM_COMMAND_NODE_SET:
+    case SM_COMMAND_NODE_CLEAR:
+        return node_decode(bytes, ret);
     default:
         return RK_CORRUPT;
     }

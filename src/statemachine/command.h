@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "raft/types.h"
+#include "statemachine/query.h"
 #include "statemachine/session.h"
 
 /* Values on disk: never renumber; retired ones stay listed. */
@@ -32,6 +33,8 @@ enum sm_command_type {
     SM_COMMAND_KV_PUT_TTL = 11, /* a put of a key that ends by itself */
     SM_COMMAND_EXPIRE_KEYS = 12,
     SM_COMMAND_FEATURE_LEVEL = 16, /* from here on, and a new type: a line in feature.c */
+    SM_COMMAND_NODE_SET = 20,
+    SM_COMMAND_NODE_CLEAR = 21,
 };
 
 struct sm_command_put {
@@ -139,6 +142,18 @@ struct sm_command_feature_level {
     uint32_t level; /* not 0 */
 };
 
+/* What the leader sees of one of the cluster's own nodes; as with expire, it counts only in an entry
+ * of its own term. Set: so it is. Clear, of a node that is not passing: sessions that are tied to its
+ * check end, as many as one entry may end; when none is left and `is_gone`, the node is forgotten. */
+struct sm_command_node {
+    raft_term term;
+    struct rk_bytes name;        /* 1 .. RK_NODE_NAME_SIZE_MAX bytes */
+    enum sm_check_status status; /* the rest: of set only ... */
+    raft_node_id id;
+    struct rk_bytes address; /* at most RK_ADDRESS_SIZE_MAX bytes: host:port of the peer side */
+    bool is_gone;            /* ... but this one of clear */
+};
+
 struct sm_command {
     enum sm_command_type type;
     union {
@@ -151,6 +166,7 @@ struct sm_command {
         struct sm_command_txn txn;
         struct sm_command_once once;
         struct sm_command_feature_level feature_level;
+        struct sm_command_node node;
     };
 };
 

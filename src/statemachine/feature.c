@@ -21,6 +21,8 @@ static const struct encoding {
     {SM_COMMAND_KV_PUT_TTL, 1, 2},
     {SM_COMMAND_EXPIRE_KEYS, 1, 2},
     {SM_COMMAND_FEATURE_LEVEL, 1, 2},
+    {SM_COMMAND_NODE_SET, 1, 2},
+    {SM_COMMAND_NODE_CLEAR, 1, 2},
 };
 
 enum { CONFIG_VERSION_MAX = 2 };

@@ -23,6 +23,7 @@
 #include "base/assert.h"
 #include "base/heap.h"
 #include "base/le.h"
+#include "statemachine/catalog.h"
 #include "statemachine/feature.h"
 #include "statemachine/sm_internal.h"
 
@@ -161,6 +162,10 @@ static const struct table tables[] = {
      .root_offset = offsetof(struct sm_root, ttls),
      .map_offset = offsetof(struct sm, ttls),
      .is_legal = ttl_is_legal},
+    {.type = SM_IMAGE_CATALOG,
+     .root_offset = offsetof(struct sm_root, catalog),
+     .map_offset = offsetof(struct sm, catalog),
+     .is_legal = sm_catalog_entry_is_legal},
     {.type = SM_IMAGE_FEATURE_LEVEL, .append = feature_level_append, .read = feature_level_read},
 };
 enum { TABLES_COUNT = sizeof(tables) / sizeof(tables[0]) };
@@ -474,6 +479,7 @@ enum rk_status sm_image_finish(struct sm_image_reader *reader, struct sm **ret)
     }
     sm_lock_rebuild(reader->sm);
     sm_once_rebuild(reader->sm);
+    sm_catalog_rebuild(reader->sm);
     sm_deadline_rebuild(reader->sm);
     const struct sm_root root = sm_publish(reader->sm);
     if (sm_digest(&root) != reader->digest) {

@@ -38,6 +38,7 @@ enum sm_image_type {
     SM_IMAGE_TOKENS = 8,
     SM_IMAGE_TTLS = 9,
     SM_IMAGE_FEATURE_LEVEL = 11,
+    SM_IMAGE_CATALOG = 10,
 };
 
 enum {

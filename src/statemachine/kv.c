@@ -213,6 +213,9 @@ uint64_t sm_digest(const struct sm_root *root)
         NULL) { /* without it the digest is the one of images that know no such table */
         digest = digest_step(digest, omap_total(root->ttls).digest);
     }
+    if (root->catalog != NULL) { /* nor this one */
+        digest = digest_step(digest, omap_total(root->catalog).digest);
+    }
     digest = digest_step(digest, root->kv_index);
     digest = digest_step(digest, root->session_index);
     digest = digest_step(digest, root->time_ms);

@@ -33,6 +33,7 @@ struct sm_root {
     const struct omap_node *sessions;
     const struct omap_node *tokens;
     const struct omap_node *ttls;
+    const struct omap_node *catalog;        /* see catalog.c */
     const struct omap_node *tombstones;     /* the younger ones; see kv.c */
     const struct omap_node *tombstones_old; /* given up together, next */
     uint64_t version; /* of this root; rises with every publication that changed something */
@@ -92,11 +93,14 @@ enum sm_topic_kind {
     SM_TOPIC_KEY,
     SM_TOPIC_PREFIX,
     SM_TOPIC_SESSIONS,
+    SM_TOPIC_NODES,   /* who there is, and where */
+    SM_TOPIC_CHECKS,  /* how they are */
+    SM_TOPIC_CATALOG, /* either */
     SM_TOPIC_KINDS_COUNT
 };
 struct sm_topic {
     enum sm_topic_kind kind;
-    struct rk_bytes key; /* borrowed; of SM_TOPIC_SESSIONS empty */
+    struct rk_bytes key; /* borrowed; of a table, from SM_TOPIC_SESSIONS on, empty */
 };
 
 /* Where a topic stands at a root: the index that a read of it has, and whether there is nothing
@@ -106,6 +110,7 @@ struct sm_topic_state {
     bool is_absent;
 };
 struct sm_topic_state sm_topic_state(const struct sm_root *root, const struct sm_topic *topic);
+
 struct sm_session {
     struct session_id id;
     struct session_record record; /* lent */
@@ -121,6 +126,30 @@ bool sm_session_next(const struct sm_root *root, const struct session_id *id,
                      struct sm_session *ret);
 /* X-Consul-Index of all that is said about sessions. Never 0. */
 raft_index sm_session_index(const struct sm_root *root);
+
+/* --- the cluster's own nodes --- */
+
+/* Values on disk; 2 is kept for a warning, which these checks do not know. */
+enum sm_check_status { SM_CHECK_PASSING = 1, SM_CHECK_CRITICAL = 3 };
+
+struct sm_node {
+    struct rk_bytes name; /* lent, as the address */
+    raft_node_id id;
+    struct rk_bytes address;     /* host:port of the peer side */
+    enum sm_check_status status; /* of its serfHealth */
+    raft_index create_index;     /* of node and check */
+    raft_index modify_index;     /* of the node */
+    raft_index check_modify_index;
+};
+
+/* False: no such node; *ret is then untouched. */
+bool sm_node_get(const struct sm_root *root, struct rk_bytes name, struct sm_node *ret);
+/* The node after `after` in the order of names; empty: the first. False: there is none. */
+bool sm_node_next(const struct sm_root *root, struct rk_bytes after, struct sm_node *ret);
+/* X-Consul-Index of what is said about nodes, about checks, about both. Never 0. */
+raft_index sm_nodes_index(const struct sm_root *root);
+raft_index sm_checks_index(const struct sm_root *root);
+raft_index sm_catalog_index(const struct sm_root *root);
 
 /* --- the last changes, one by one --- */
 
@@ -140,6 +169,7 @@ enum sm_cause {
     SM_CAUSE_SESSION_DESTROY,
     SM_CAUSE_EXPIRE, /* of what had a time to live */
     SM_CAUSE_TXN,
+    SM_CAUSE_CHECK, /* its session's node was not well */
 };
 
 struct sm_event {

@@ -26,9 +26,10 @@ enum sm_reason {
     SM_INDEX_DIFFERS = 11,
     SM_SESSION_DIFFERS = 12,
     SM_KEY_EXISTS = 13,
-    SM_RESULT_TOO_LARGE = 14, /* what it reads does not fit an answer */
-    SM_TOKEN_REUSED = 15,     /* for a request that is not the one it came with first */
-    SM_TOO_MANY_TOKENS = 16,  /* past SM_TOKENS_MAX, or SM_TOKENS_BYTES_MAX */
+    SM_RESULT_TOO_LARGE = 14,  /* what it reads does not fit an answer */
+    SM_TOKEN_REUSED = 15,      /* for a request that is not the one it came with first */
+    SM_TOO_MANY_TOKENS = 16,   /* past SM_TOKENS_MAX, or SM_TOKENS_BYTES_MAX */
+    SM_CHECK_IS_CRITICAL = 17, /* of the node that a session would be tied to */
     SM_REASONS_COUNT,
 };
 

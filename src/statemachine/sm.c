@@ -10,12 +10,13 @@
 #include "statemachine/sm_internal.h"
 #include "statemachine/txn.h"
 
-enum { SM_MAPS_COUNT = 8 };
+enum { SM_MAPS_COUNT = 10 };
 
 static struct omap *sm_map(struct sm *sm, uint32_t i)
 {
-    struct omap *const maps[SM_MAPS_COUNT] = {&sm->kv,     &sm->locks, &sm->delays, &sm->sessions,
-                                              &sm->tokens, &sm->ttls,  &sm->held,   &sm->deadlines};
+    struct omap *const maps[SM_MAPS_COUNT] = {
+        &sm->kv,   &sm->locks,   &sm->delays,  &sm->sessions, &sm->tokens,
+        &sm->ttls, &sm->catalog, &sm->checked, &sm->held,     &sm->deadlines};
     return maps[i];
 }
 
@@ -107,6 +108,12 @@ void sm_apply_command(struct sm *sm, const struct sm_place *place, const struct 
     case SM_COMMAND_FEATURE_LEVEL:
         raise_feature_level(sm, command->feature_level.level);
         break;
+    case SM_COMMAND_NODE_SET:
+        sm_catalog_apply_set(sm, place, &command->node);
+        break;
+    case SM_COMMAND_NODE_CLEAR:
+        sm_catalog_apply_clear(sm, place, &command->node);
+        break;
     }
 }
 
@@ -157,6 +164,7 @@ struct sm_root sm_view(const struct sm *sm)
         .sessions = sm->sessions.root,
         .tokens = sm->tokens.root,
         .ttls = sm->ttls.root,
+        .catalog = sm->catalog.root,
         .tombstones = sm->tombstones.young.root,
         .tombstones_old = sm->tombstones.old.root,
         .version = sm->heap.version - 1,

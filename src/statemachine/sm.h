@@ -62,9 +62,17 @@ uint64_t sm_next_deadline_ms(const struct sm *sm);
 bool sm_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
                      struct sm_command *ret);
 
+/* Nodes to whose check sessions are tied: the one after `after`, lent until the next change; empty:
+ * the first. False: there is none. */
+bool sm_tied_next(const struct sm *sm, struct rk_bytes after, struct rk_bytes *ret_node);
+uint64_t sm_tied_count(const struct sm *sm, struct rk_bytes node);
+
 /* Freezes the present state. Cheap; without a change since the last call, last_applied included,
  * the version stays. The first version is 1. */
 struct sm_root sm_publish(struct sm *sm);
+
+/* What is held now, for the owner's own eyes: a root that lasts until the next change. */
+struct sm_root sm_view(const struct sm *sm);
 
 /* For one that takes another's place: its next root has a version above `version`, so that whoever
  * compares versions sees them rise. */

@@ -25,6 +25,7 @@ struct sm {
     struct omap sessions;
     struct omap tokens;
     struct omap ttls;
+    struct omap catalog; /* see catalog.c */
     struct sm_tombstones tombstones;
     raft_index last_applied;
     raft_index kv_index;
@@ -39,6 +40,7 @@ struct sm {
     /* Follow from the maps above, and are in no root and no image. `held` and `deadlines` may name a
      * key too many (a deleted prefix leaves it behind), which `locks` and `ttls` then deny. */
     struct omap held;      /* a session's id, then a key that it holds */
+    struct omap checked;   /* a node's name, 0, the id of a session that is tied to its check */
     uint64_t tokens_bytes; /* of the values in `tokens` */
     struct omap deadlines; /* a kind, cluster time as a big-endian u64, then what ends then */
     struct sm_ttl_hand {   /* up to where the deadlines of keys were looked through */
@@ -107,6 +109,19 @@ void sm_lock_sweep_delays(struct sm *sm, uint64_t time_ms);
 /* The rebuilds make, after an image was read, what follows from the maps above. */
 void sm_lock_rebuild(struct sm *sm);
 
+/* How many keys the session holds, or a few more. */
+uint64_t sm_lock_count(const struct sm *sm, const struct session_id *id);
+
+/* sm_catalog.c: nodes, and who is tied to them. */
+void sm_catalog_apply_set(struct sm *sm, const struct sm_place *place,
+                          const struct sm_command_node *node);
+void sm_catalog_apply_clear(struct sm *sm, const struct sm_place *place,
+                            const struct sm_command_node *node);
+bool sm_catalog_is_critical(const struct sm *sm, struct rk_bytes node);
+void sm_catalog_tie(struct sm *sm, struct rk_bytes node, const struct session_id *id);
+void sm_catalog_untie(struct sm *sm, struct rk_bytes node, const struct session_id *id);
+void sm_catalog_rebuild(struct sm *sm);
+
 /* sm_txn.c: all operations or none. */
 void sm_txn_apply(struct sm *sm, const struct sm_place *place, const struct sm_command_txn *txn,
                   struct sm_result *ret);
@@ -121,9 +136,6 @@ void sm_once_rebuild(struct sm *sm);
 /* sm.c: any command. */
 void sm_apply_command(struct sm *sm, const struct sm_place *place, const struct sm_command *command,
                       struct sm_result *ret);
-/* sm.c: what is held now, as a root that lasts until the next change. */
-struct sm_root sm_view(const struct sm *sm);
-
 /* sm_session.c: the session table. */
 void sm_session_apply_create(struct sm *sm, const struct sm_place *place,
                              const struct sm_command_session *command, struct sm_result *ret);

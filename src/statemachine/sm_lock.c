@@ -27,6 +27,11 @@ static struct rk_bytes held_make(struct held_key *held, const struct session_id 
     return held->whole;
 }
 
+uint64_t sm_lock_count(const struct sm *sm, const struct session_id *id)
+{
+    return omap_prefix_total(sm->held.root, id_bytes(id)).count;
+}
+
 static void held_add(struct sm *sm, const struct session_id *id, struct rk_bytes key)
 {
     struct held_key held;
@@ -130,11 +135,11 @@ static void held_tidy(struct sm *sm, const struct session_id *id)
 
 static bool has_too_many(struct sm *sm, const struct session_id *id, uint32_t taken)
 {
-    if (omap_prefix_total(sm->held.root, id_bytes(id)).count + taken < SM_SESSION_LOCKS_MAX) {
+    if (sm_lock_count(sm, id) + taken < SM_SESSION_LOCKS_MAX) {
         return false;
     }
     held_tidy(sm, id);
-    return omap_prefix_total(sm->held.root, id_bytes(id)).count + taken >= SM_SESSION_LOCKS_MAX;
+    return sm_lock_count(sm, id) + taken >= SM_SESSION_LOCKS_MAX;
 }
 
 /* --- lock-delay --- */

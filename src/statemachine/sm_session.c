@@ -71,6 +71,10 @@ void sm_session_apply_create(struct sm *sm, const struct sm_place *place,
         ret->reason = SM_TOO_MANY_SESSIONS;
         return;
     }
+    if (command->record.checks_count > 0 && sm_catalog_is_critical(sm, command->record.node)) {
+        ret->reason = SM_CHECK_IS_CRITICAL;
+        return;
+    }
     rk_buf_init(&record, SESSION_RECORD_SIZE_MAX);
     session_record_encode(&command->record, &record);
     omap_put(&sm->sessions, &(struct omap_entry){.key = id_bytes(&command->id),
@@ -81,6 +85,9 @@ void sm_session_apply_create(struct sm *sm, const struct sm_place *place,
                                                  .lock_index = place->index});
     rk_buf_done(&record);
     deadline_set(sm, &command->id, 0, ends_ms);
+    if (command->record.checks_count > 0) {
+        sm_catalog_tie(sm, command->record.node, &command->id);
+    }
     sm->session_index = place->index;
     ret->modify_index = place->index;
     rk_buf_append(&ret->body, command->id.bytes, SESSION_ID_SIZE);
@@ -95,6 +102,9 @@ static void end(struct sm *sm, const struct sm_place *place, const struct sessio
     sm_lock_drop_all(sm, place->index, id, record.behavior == SESSION_DELETE,
                      delay_ms > 0 ? sm_time_add(place->time_ms, delay_ms) : 0);
     deadline_set(sm, id, entry->flags, 0);
+    if (record.checks_count > 0) {
+        sm_catalog_untie(sm, record.node, id);
+    }
     (void)omap_delete(&sm->sessions, id_bytes(id));
     sm->session_index = place->index;
 }
@@ -168,7 +178,7 @@ void sm_session_find_expired(const struct sm *sm, const struct sm_place *now, st
         item.renew_index = entry.lock_index;
         sm_expire_item_append(&item, items);
         ret->count++;
-        locks += omap_prefix_total(sm->held.root, due.name).count;
+        locks += sm_lock_count(sm, &item.id);
     }
     ret->items = rk_buf_bytes(items);
 }

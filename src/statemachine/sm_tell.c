@@ -24,6 +24,9 @@ enum sm_cause sm_tell_cause(const struct sm_command *command)
         return SM_CAUSE_SESSION_DESTROY;
     case SM_COMMAND_TXN:
         return SM_CAUSE_TXN;
+    case SM_COMMAND_NODE_SET:
+    case SM_COMMAND_NODE_CLEAR:
+        return SM_CAUSE_CHECK;
     case SM_COMMAND_ONCE: /* what is inside says so itself */
     case SM_COMMAND_EXPIRE:
     case SM_COMMAND_EXPIRE_KEYS:

@@ -18,6 +18,17 @@ static bool is_prefix_absent(const struct sm_root *root, struct rk_bytes prefix)
            sm_tombstones_index(root->tombstones_old, prefix) == 0;
 }
 
+static raft_index table_index(const struct sm_root *root, enum sm_topic_kind kind)
+{
+    if (kind == SM_TOPIC_NODES) {
+        return sm_nodes_index(root);
+    }
+    if (kind == SM_TOPIC_CHECKS) {
+        return sm_checks_index(root);
+    }
+    return kind == SM_TOPIC_CATALOG ? sm_catalog_index(root) : sm_session_index(root);
+}
+
 struct sm_topic_state sm_topic_state(const struct sm_root *root, const struct sm_topic *topic)
 {
     if (topic->kind == SM_TOPIC_KEY) {
@@ -26,8 +37,8 @@ struct sm_topic_state sm_topic_state(const struct sm_root *root, const struct sm
             .is_absent = is_key_absent(root, topic->key),
         };
     }
-    if (topic->kind == SM_TOPIC_SESSIONS) {
-        return (struct sm_topic_state){.index = sm_session_index(root)};
+    if (topic->kind >= SM_TOPIC_SESSIONS) {
+        return (struct sm_topic_state){.index = table_index(root, topic->kind)};
     }
     RK_ASSERT(topic->kind == SM_TOPIC_PREFIX);
     return (struct sm_topic_state){

@@ -222,6 +222,16 @@ static bool touch_changes(struct sm_watch_set *set, const struct sm_root *root, 
            omap_visit_changes(root->tombstones_old, &changes) && set->touches_count < TOUCHES_MAX;
 }
 
+/* Who waits for another part of it is judged by its index, and stays. */
+static void touch_catalog(struct sm_watch_set *set)
+{
+    const struct rk_bytes all = {.data = NULL, .size = 0};
+
+    touch_below(set, SM_TOPIC_NODES, all);
+    touch_below(set, SM_TOPIC_CHECKS, all);
+    touch_below(set, SM_TOPIC_CATALOG, all);
+}
+
 void sm_watch_advance(struct sm_watch_set *set, const struct sm_root *root)
 {
     const struct sm_root before = set->root;
@@ -233,6 +243,9 @@ void sm_watch_advance(struct sm_watch_set *set, const struct sm_root *root)
     set->touches_count = 0;
     if (root->session_index != before.session_index) {
         touch_below(set, SM_TOPIC_SESSIONS, (struct rk_bytes){.data = NULL, .size = 0});
+    }
+    if (root->catalog != before.catalog) {
+        touch_catalog(set);
     }
     if (root->kv_index == before.kv_index) {
         return;

@@ -130,6 +130,8 @@ static void check_command(const struct sm_command *command)
     case SM_COMMAND_TXN:
         check_txn(&command->txn);
         break;
+    case SM_COMMAND_NODE_SET:
+    case SM_COMMAND_NODE_CLEAR:
     case SM_COMMAND_EXPIRE:
     case SM_COMMAND_EXPIRE_KEYS:
     case SM_COMMAND_FEATURE_LEVEL:

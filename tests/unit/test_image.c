@@ -153,6 +153,11 @@ static struct session_id random_session(void)
     return (struct session_id){.bytes = {(uint8_t)rk_prng_below(&prng, 6)}};
 }
 
+static struct rk_bytes random_node_name(void)
+{
+    return bytes_of(rk_prng_below(&prng, 2) == 0 ? "n1" : "n2");
+}
+
 static struct session_record random_record(void)
 {
     return (struct session_record){
@@ -160,7 +165,9 @@ static struct session_record random_record(void)
         .is_exact = rk_prng_below(&prng, 2) == 0,
         .lock_delay_ns = rk_prng_below(&prng, 3) * 50000000,
         .ttl_ms = rk_prng_below(&prng, 3) * 200,
-        .node = bytes_of("n1"),
+        .node = random_node_name(),
+        .checks_count = (uint32_t)rk_prng_below(&prng, 2),
+        .checks = {bytes_of("serfHealth")},
     };
 }
 
@@ -209,14 +216,32 @@ static void random_once(struct sm_command *ret, struct name *name)
     };
 }
 
+static void random_node(struct sm_command *ret)
+{
+    ret->node = (struct sm_command_node){.term = 1, .name = random_node_name()};
+    if (ret->type == SM_COMMAND_NODE_CLEAR) {
+        ret->node.is_gone = rk_prng_below(&prng, 2) == 0;
+        return;
+    }
+    ret->node.status = rk_prng_below(&prng, 2) == 0 ? SM_CHECK_PASSING : SM_CHECK_CRITICAL;
+    ret->node.id = 1 + rk_prng_below(&prng, 2);
+    ret->node.address = bytes_of(rk_prng_below(&prng, 2) == 0 ? "h:1" : "");
+}
+
+static enum sm_command_type random_type(void)
+{
+    static const uint8_t others[] = {SM_COMMAND_FEATURE_LEVEL, SM_COMMAND_NODE_SET,
+                                     SM_COMMAND_NODE_CLEAR};
+    const uint64_t type = 1 + rk_prng_below(&prng, SM_COMMAND_EXPIRE_KEYS + sizeof(others));
+
+    return (enum sm_command_type)(
+        type <= SM_COMMAND_EXPIRE_KEYS ? type : others[type - SM_COMMAND_EXPIRE_KEYS - 1]);
+}
+
 /* A new type of command needs a case here, so that no table can be left out of the image. */
 static void random_command(struct sm_command *ret, struct name *name)
 {
-    static const uint8_t types[] = {
-        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, SM_COMMAND_FEATURE_LEVEL};
-
-    *ret = (struct sm_command){
-        .type = (enum sm_command_type)types[rk_prng_below(&prng, sizeof(types))]};
+    *ret = (struct sm_command){.type = random_type()};
     sm_now_ms += rk_prng_below(&prng, 100);
     switch (ret->type) {
     case SM_COMMAND_KV_PUT:
@@ -268,6 +293,10 @@ static void random_command(struct sm_command *ret, struct name *name)
     case SM_COMMAND_FEATURE_LEVEL:
         ret->feature_level.level = 1 + (uint32_t)rk_prng_below(&prng, 4);
         break;
+    case SM_COMMAND_NODE_SET:
+    case SM_COMMAND_NODE_CLEAR:
+        random_node(ret);
+        break;
     }
 }
 
@@ -287,6 +316,9 @@ static void check_answers(struct sm *a, struct sm *b)
     quick_assert(sm_digest(&root_a) == sm_digest(&root_b));
     quick_assert(sm_next_deadline_ms(a) == sm_next_deadline_ms(b));
     quick_assert(sm_session_index(&root_a) == sm_session_index(&root_b));
+    quick_assert(sm_nodes_index(&root_a) == sm_nodes_index(&root_b));
+    quick_assert(sm_checks_index(&root_a) == sm_checks_index(&root_b));
+    quick_assert(sm_tied_count(a, bytes_of("n1")) == sm_tied_count(b, bytes_of("n1")));
     for (uint32_t i = 0; i < 8; i++) {
         struct sm_kv_entry entry_a = {0};
         struct sm_kv_entry entry_b = {0};
