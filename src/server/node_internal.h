@@ -42,7 +42,9 @@ enum {
     NODE_RETRY_MS = 5,
     NODE_GIVE_UP_TIMEOUTS = 6, /* election timeouts that a request waits for a leader */
     NODE_EXPIRE_MS = 100,
-    NODE_EXPIRE_RETRY_MS = 50, /* between two entries that end what is over */
+    NODE_HEALTH_MS = 200,       /* between two looks at who is well */
+    NODE_HEALTH_LATE_MS = 1000, /* later than that, the node itself stood still */
+    NODE_EXPIRE_RETRY_MS = 50,  /* between two entries that end what is over */
     NODE_FORWARD_BYTES_MAX = 1 << 20,
     NODE_FORWARD_RESULTS_MAX = 6 << 20,
     NODE_FORWARD_TIMEOUT_MS = 5000,
@@ -273,6 +275,15 @@ struct node_numbers {
     _Atomic uint64_t version;   /* of shared_view */
 };
 
+/* What the leader says of the nodes: node_health.c. */
+struct node_health {
+    raft_index index; /* of the last entry, as this leader proposed it */
+    raft_term term;
+    uint64_t due_ms;    /* of the next look */
+    uint64_t turned_ms; /* of the last turn */
+    uint64_t since_ms;  /* when this node last stood still: nobody counts as silent for longer */
+};
+
 struct node {
     const struct options *options;
     struct data_dir *dir;
@@ -342,6 +353,7 @@ struct node {
     raft_term expire_term;
     uint64_t expire_retry_ms;
     uint64_t led_since_ms; /* this node leads */
+    struct node_health health;
     raft_index
         raise_index; /* of the entry that raises the feature level, as this leader proposed */
     raft_term raise_term;
@@ -472,6 +484,10 @@ void node_flush_proposals(struct node *node);
 raft_index node_propose_own(struct node *node, const struct sm_command *command);
 RK_MUST_USE enum rk_status node_propose_membership(struct node *node,
                                                    const struct membership *membership);
+
+/* node_health.c */
+void node_health_turn(struct node *node);
+uint64_t node_health_deadline_ms(const struct node *node);
 
 /* node_expire.c */
 void node_expire_turn(struct node *node);

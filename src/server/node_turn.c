@@ -160,6 +160,7 @@ void node_turn(struct node *node)
     node_identity_turn(node);
     node_apply(node);
     node_expire_turn(node);
+    node_health_turn(node);
     node_flush_writes(node);
     node_flush_reads(node);
     node_members_turn(node);
@@ -222,6 +223,7 @@ uint64_t node_deadline_ms(struct node *node)
     deadline_ms = sooner(deadline_ms, node_members_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_watch_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_expire_deadline_ms(node));
+    deadline_ms = sooner(deadline_ms, node_health_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_snapshot_deadline_ms(node));
     return deadline_ms;
 }

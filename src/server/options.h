@@ -60,6 +60,7 @@ struct options {
     uint32_t max_connections;
     uint32_t max_pending_writes;
     uint32_t session_ttl_min_ms;
+    uint32_t health_timeout_ms;
     uint32_t idempotency_window_ms;
     uint32_t max_txn_ops;  /* 1 .. SM_TXN_OPS_MAX */
     bool log_store_memory; /* nothing survives the process */

@@ -168,6 +168,7 @@ static void set_options(struct options *options)
         .snapshot_entries = 100000,
         .trailing_entries = 10000,
         .snapshot_rate = 1 << 30,
+        .health_timeout_ms = 15000,
     };
     (void)snprintf(options->node_id, sizeof(options->node_id), "n1");
     (void)snprintf(options->peer_advertise, sizeof(options->peer_advertise), "127.0.0.1:8301");

@@ -108,6 +108,7 @@ void host_init(struct world *world, uint32_t number)
         .max_request_size = RK_REQUEST_SIZE_MAX,
         .http_threads = 1,
         .session_ttl_min_ms = 500,
+        .health_timeout_ms = 2000,
         .idempotency_window_ms = 600000,
         .max_txn_ops = 64,
         .feature_level_max = FEATURE_LEVEL_MAX,
