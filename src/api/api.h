@@ -39,6 +39,7 @@ struct api_options { /* limits and settings that answers depend on; see etc/raft
     uint32_t value_size_max;
     uint32_t session_ttl_min_ms;
     uint32_t txn_ops_max;
+    uint32_t election_timeout_ms;
     uint64_t idempotency_window_ms;
     char datacenter[65];
 };

@@ -63,27 +63,6 @@ static bool conflict_check(const struct api_call *call, const char *const *names
     return false;
 }
 
-/* An unsigned parameter; absent leaves *ret alone. The text is the one that clients get from Go. */
-static bool number_parse(const struct api_call *call, const char *name,
-                         struct http_response *response, uint64_t *ret)
-{
-    const char *text = request_parameter(call, name);
-
-    if (text == NULL) {
-        return true;
-    }
-    const enum rk_status status = rk_parse_u64(text, ret);
-    if (status == RK_OK) {
-        return true;
-    }
-    answer_text_begin(response, 500);
-    rk_buf_append_text(&response->body, "strconv.ParseUint: parsing ");
-    answer_append_quoted(&response->body, text);
-    rk_buf_append_text(&response->body,
-                       status == RK_TOO_LARGE ? ": value out of range" : ": invalid syntax");
-    return false;
-}
-
 /* Both old and new wording: one client looks for `too large`, another for `Value exceeds`. */
 static bool value_check(const struct api_call *call, struct http_response *response)
 {
@@ -163,8 +142,8 @@ enum api_action kv_put_begin(struct api_call *call, const struct node_view *node
 
     if (!common_check(call, node, response) || !key_check(call, response) ||
         !conflict_check(call, exclusive, response) || !conflict_check(call, bound_to, response) ||
-        !number_parse(call, "flags", response, &put->flags) ||
-        !number_parse(call, "cas", response, &put->cas) ||
+        !parameter_u64(call, "flags", response, &put->flags) ||
+        !parameter_u64(call, "cas", response, &put->cas) ||
         !ttl_parse(call, response, &put->ttl_ms) || !value_check(call, response)) {
         return API_RESPOND;
     }
@@ -186,7 +165,7 @@ enum api_action kv_delete_begin(struct api_call *call, const struct node_view *n
     uint64_t cas = 0;
 
     if (!common_check(call, node, response) || !conflict_check(call, exclusive, response) ||
-        !number_parse(call, "cas", response, &cas)) {
+        !parameter_u64(call, "cas", response, &cas)) {
         return API_RESPOND;
     }
     if (request_has(call, "recurse")) {

@@ -31,6 +31,11 @@ enum api_action operator_peer_begin(struct api_call *call, const struct node_vie
 void operator_peer_finish(struct api_call *call, const struct admin_outcome *outcome,
                           const struct node_view *node, struct http_response *response);
 
+/* GET and PUT /v1/operator/autopilot/configuration (api_autopilot.c), at any node. */
+enum api_action autopilot_configuration_begin(struct api_call *call, const struct node_view *node,
+                                              struct http_response *response);
+enum api_action autopilot_configure_begin(struct api_call *call, const struct node_view *node,
+                                          struct http_response *response);
 /* GET /v1/operator/autopilot/health: 200, or 429 when some member does not answer. */
 void autopilot_health_finish(struct api_call *call, const struct admin_outcome *outcome,
                              const struct node_view *node, struct http_response *response);

@@ -125,6 +125,26 @@ bool datacenter_json_begin(const struct api_call *call, struct http_response *re
     return true;
 }
 
+bool parameter_u64(const struct api_call *call, const char *name, struct http_response *response,
+                   uint64_t *ret)
+{
+    const char *text = request_parameter(call, name);
+
+    if (text == NULL) {
+        return true;
+    }
+    const enum rk_status status = rk_parse_u64(text, ret);
+    if (status == RK_OK) {
+        return true;
+    }
+    answer_text_begin(response, 500);
+    rk_buf_append_text(&response->body, "strconv.ParseUint: parsing ");
+    answer_append_quoted(&response->body, text);
+    rk_buf_append_text(&response->body,
+                       status == RK_TOO_LARGE ? ": value out of range" : ": invalid syntax");
+    return false;
+}
+
 bool namespace_check(const struct api_call *call, struct http_response *response)
 {
     static const char *const names[] = {"ns", "partition", "peer", "sameness-group"};

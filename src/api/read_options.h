@@ -31,6 +31,11 @@ bool datacenter_check(const struct api_call *call, struct http_response *respons
 bool datacenter_json_begin(const struct api_call *call, struct http_response *response,
                            struct rk_json *json);
 
+/* An unsigned parameter; absent leaves *ret alone. False: the response is made, with the text that
+ * clients get from Go. */
+bool parameter_u64(const struct api_call *call, const char *name, struct http_response *response,
+                   uint64_t *ret);
+
 /* ns, partition, peer and sameness-group may be empty or `default`: answering from another place
  * than asked would be worse than refusing. False: the response is made. */
 bool namespace_check(const struct api_call *call, struct http_response *response);

@@ -435,6 +435,7 @@ void gateway_api_options(const struct options *options, struct api_options *ret)
     ret->key_size_max = options->max_key_size;
     ret->value_size_max = options->max_value_size;
     ret->txn_ops_max = options->max_txn_ops;
+    ret->election_timeout_ms = options->election_timeout_ms;
     ret->idempotency_window_ms = options->idempotency_window_ms;
     ret->session_ttl_min_ms = options->session_ttl_min_ms;
     memcpy(ret->datacenter, options->datacenter, sizeof(ret->datacenter));

@@ -17,6 +17,7 @@ static const struct api_options options = {.key_size_max = 64,
                                            .value_size_max = 64,
                                            .session_ttl_min_ms = 1000,
                                            .txn_ops_max = 8,
+                                           .election_timeout_ms = 400,
                                            .datacenter = "dc1"};
 
 /* A few keys, so that reads find something; made once and kept. */

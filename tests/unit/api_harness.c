@@ -45,6 +45,7 @@ void harness_open(void)
     snprintf(harness.options.datacenter, sizeof(harness.options.datacenter), "%s", "dc1");
     harness.options.session_ttl_min_ms = 10000;
     harness.options.txn_ops_max = 1024;
+    harness.options.election_timeout_ms = 400;
     harness.options.idempotency_window_ms = 600000;
     harness.stream_step = 4096;
     node_lead(&harness.node);

@@ -221,6 +221,65 @@ START_TEST(autopilot_says_429_when_a_member_does_not_answer)
 }
 END_TEST
 
+static const char autopilot_path[] = "/v1/operator/autopilot/configuration";
+
+START_TEST(autopilot_configuration_is_what_holds)
+{
+    expect("GET", autopilot_path, "", 200,
+           "{\"CleanupDeadServers\":false,\"LastContactThreshold\":\"400ms\",\"MaxTrailingLogs\":0,"
+           "\"MinQuorum\":0,\"ServerStabilizationTime\":\"0s\",\"RedundancyZoneTag\":\"\","
+           "\"DisableUpgradeMigration\":false,\"UpgradeVersionTag\":\"\",\"CreateIndex\":1,"
+           "\"ModifyIndex\":1}");
+    ck_assert_int_eq(harness.answer.action, API_RESPOND);
+}
+END_TEST
+
+/* What a client reads it can write back, in each form that the original takes. */
+static const struct {
+    const char *body;
+    const char *answer;
+} autopilot_held[] = {
+    {"{}", "true"},
+    {"{\"cleanupdeadservers\":false,\"MinQuorum\":0,\"Other\":1,\"ModifyIndex\":9}", "true"},
+    {"{\"LastContactThreshold\":\"0.4s\",\"ServerStabilizationTime\":\"0\"}", "true"},
+    {"{\"LastContactThreshold\":400000000,\"RedundancyZoneTag\":\"\"}", "true"},
+    {"{\"CleanupDeadServers\":null}", "true"},
+};
+
+START_TEST(autopilot_takes_what_holds_anyway)
+{
+    expect("PUT", autopilot_path, autopilot_held[_i].body, 200, autopilot_held[_i].answer);
+    expect("PUT", "/v1/operator/autopilot/configuration?cas=1", autopilot_held[_i].body, 200,
+           "true");
+    expect("PUT", "/v1/operator/autopilot/configuration?cas=2", autopilot_held[_i].body, 200,
+           "false");
+}
+END_TEST
+
+static const struct {
+    const char *body;
+    const char *text;
+} autopilot_refused[] = {
+    {"", "Request decode failed: unexpected end of JSON input"},
+    {"[]", "Request decode failed: not an object"},
+    {"{\"CleanupDeadServers\":true}",
+     "The autopilot configuration cannot be changed: \"CleanupDeadServers\":false"},
+    {"{\"LastContactThreshold\":\"200ms\"}",
+     "The autopilot configuration cannot be changed: \"LastContactThreshold\":\"400ms\""},
+    {"{\"LastContactThreshold\":\"x\"}",
+     "The autopilot configuration cannot be changed: \"LastContactThreshold\":\"400ms\""},
+    {"{\"MinQuorum\":3}", "The autopilot configuration cannot be changed: \"MinQuorum\":0"},
+    {"{\"UpgradeVersionTag\":\"v\"}",
+     "The autopilot configuration cannot be changed: \"UpgradeVersionTag\":\"\""},
+};
+
+START_TEST(autopilot_refuses_what_would_be_a_change)
+{
+    expect("PUT", autopilot_path, autopilot_refused[_i].body, 400, autopilot_refused[_i].text);
+    ck_assert_str_eq(header("X-Raftkv-Outcome"), "not-done");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("members");
@@ -237,5 +296,10 @@ int main(void)
     tcase_add_test(tcase, change_without_a_leader_is_not_done_and_one_whose_leader_went_is_unknown);
     tcase_add_test(tcase, operator_endpoints_answer_as_in_the_contract);
     tcase_add_test(tcase, autopilot_says_429_when_a_member_does_not_answer);
+    tcase_add_test(tcase, autopilot_configuration_is_what_holds);
+    tcase_add_loop_test(tcase, autopilot_takes_what_holds_anyway, 0,
+                        (int)(sizeof(autopilot_held) / sizeof(autopilot_held[0])));
+    tcase_add_loop_test(tcase, autopilot_refuses_what_would_be_a_change, 0,
+                        (int)(sizeof(autopilot_refused) / sizeof(autopilot_refused[0])));
     return run_suite("api_members", tcase);
 }
