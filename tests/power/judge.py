@@ -22,6 +22,10 @@ class Look:
             recovering, self.latest_term, self.latest_vote = (int(word) for word in words)
         self.is_recovering = recovering != 0
 
+    def counts(self):
+        """In elections."""
+        return self.refused is None and not self.is_recovering
+
     def end(self):
         """(term, index) of what the node will begin with."""
         own = (self.last_term, self.last)
@@ -133,8 +137,11 @@ def strongest(promises):
 
 # -- the facts --
 
-def judge(looks, expected, promises, told):
+def judge(looks, expected, promises, damaged, told):
     for number, look in enumerate(looks, 1):
+        if number in damaged and not look.counts():
+            told["cuts before a node was healed"] += 1
+            continue
         if look.refused is not None:
             raise Failure("n%d does not come up: %s" % (number, look.refused))
         if look.is_recovering:
@@ -150,6 +157,8 @@ def judge_promises(looks, promises):
     found = strongest(promises)
     for number, (term, vote, match) in found.items():
         look = looks[number - 1]
+        if look.refused is not None:
+            continue
         for where, its_term, its_vote in (("raft.db", look.term, look.vote),
                                           ("high-water", look.mark_term, look.mark_vote)):
             if its_term < term:
@@ -157,7 +166,7 @@ def judge_promises(looks, promises):
             if vote and its_term == term and its_vote != vote:
                 raise Failure("n%d gave its vote of term %d to %d, %s has %d" %
                               (number, term, vote, where, its_vote))
-        if look.term == term and look.end()[1] < match:
+        if look.counts() and look.term == term and look.end()[1] < match:
             raise Failure("n%d acknowledged entry %d in term %d, its log ends at %d" %
                           (number, match, term, look.end()[1]))
     return len(promises)
@@ -186,7 +195,9 @@ def judge_agreement(looks, told):
 def judge_writes(looks, expected, told):
     electable = 0
     for number, look in enumerate(looks, 1):
-        votes = sum(1 for other in looks if other.end() <= look.end())
+        if not look.counts():
+            continue
+        votes = sum(1 for other in looks if other.counts() and other.end() <= look.end())
         if votes <= len(looks) // 2:
             continue
         electable += 1

@@ -14,6 +14,9 @@ nodes. Held at each cut:
   - no node has forgotten a term, vote or entry that it had promised to another;
   - a snapshot that has its name is whole.
 
+Now and then a round begins with damage on one node's disk, which its leader heals: until it has, the
+node need not come up by itself, but if it does, and counts in elections, all of this holds of it, too.
+
 And at each start: all nodes become ready, answer every acknowledged write, and hold the same bytes.
 
 From the environment: RK_BUILD, the build directory; CUTS (200); SEED (none: drawn and printed);
@@ -35,6 +38,7 @@ import time
 
 sys.dont_write_bytecode = True
 import judge  # noqa: E402
+from damage import damage, read_tree  # noqa: E402
 from journal import Disk, Journal, write_image  # noqa: E402
 from world import Failure, World  # noqa: E402
 
@@ -42,6 +46,7 @@ NODES = 3
 CUTS_PER_ROUND = 100
 LOAD_SECONDS = (0.6, 1.6)
 FROM_NOTHING = 10  # one round in so many starts with new directories
+DAMAGED = 4  # and one in so many of the others with damage
 EVENTS = {"snapshots taken": "event=taken", "snapshots installed": "event=installed",
           "leaders": "event=role role=leader"}
 CONTROLS = ("log", "high-water", "directory", "snapshot", "snapshot-late")
@@ -86,8 +91,10 @@ class Looker:
 class Round:
     """What a round left behind: where it began, its journal, its writes."""
 
-    def __init__(self, began, records, writes, acknowledged_before):
+    def __init__(self, began, damaged, records, loaded, writes, acknowledged_before):
+        self.loaded = loaded  # the place where all nodes were up, and clients began to write
         self.began = began
+        self.damaged = damaged  # numbers of nodes
         self.records = records
         self.writes = writes
         self.acknowledged_before = acknowledged_before
@@ -95,9 +102,12 @@ class Round:
     def moments(self, chance, count):
         """Numbers of records, ascending; many of them beside what is rare."""
         rare = [i for i, record in enumerate(self.records) if record.is_rare()]
+        starts = [i for i, record in enumerate(self.records) if record.at < self.loaded]
         drawn = []
         for _ in range(count):
-            if rare and chance.random() < 0.4:
+            if self.damaged and chance.random() < 0.5:
+                drawn.append(chance.choice(starts))
+            elif rare and chance.random() < 0.4:
                 drawn.append(min(chance.choice(rare) + chance.randrange(3), len(self.records) - 1))
             else:
                 drawn.append(chance.randrange(len(self.records)))
@@ -134,23 +144,35 @@ class Test:
         self.is_control = is_control
         self.told = collections.Counter()
         self.images = [{} for _ in range(NODES)]
+        self.damaged = set()  # nodes that did not come up whole
         self.acknowledged = {}
         self.rounds = 0
+
+    def prepare(self, directory, chance):
+        """The nodes' directories, as the last cut left them."""
+        shutil.rmtree(directory, ignore_errors=True)
+        os.mkdir(directory)
+        for i, image in enumerate(self.images):
+            write_image(os.path.join(directory, "n%d" % (i + 1)), image)
+        if self.rounds % FROM_NOTHING and not self.lie and chance.randrange(DAMAGED) == 0:
+            number = chance.randrange(NODES) + 1
+            place = os.path.join(directory, "n%d" % number)
+            if not self.damaged and damage(os.path.join(place, "var/data"), chance, self.told):
+                self.damaged = {number}
+                self.images[number - 1] = read_tree(place)
 
     def play(self, chance):
         """A round with real nodes; raises Failure."""
         if self.rounds % FROM_NOTHING == 0:
             self.images = [{} for _ in range(NODES)]
             self.acknowledged = {}
+            self.damaged = set()
+        directory = os.path.join(self.where, "nodes")
+        self.prepare(directory, chance)
         self.rounds += 1
         before = self.acknowledged
-        directory = os.path.join(self.where, "nodes")
-        shutil.rmtree(directory, ignore_errors=True)
-        os.mkdir(directory)
-        for i, image in enumerate(self.images):
-            write_image(os.path.join(directory, "n%d" % (i + 1)), image)
         journal = Journal(os.path.join(self.where, "journal"))
-        world = World(directory, self.program, self.shim, journal, self.lie)
+        world = World(directory, self.program, self.shim, journal, self.lie, self.damaged)
         try:
             world.start_all()
             world.check(before, self.told)
@@ -163,7 +185,7 @@ class Test:
         for what, text in EVENTS.items():
             self.told[what] += world.count(text)
         self.told["writes acknowledged"] += sum(1 for write in world.writes if write.done)
-        return Round(self.images, records, world.writes, before)
+        return Round(self.images, self.damaged, records, world.loaded, world.writes, before)
 
     def look(self, round_, place, images, seen=None):
         directory = os.path.join(self.where, "cut")
@@ -176,8 +198,9 @@ class Test:
             paths.append(os.path.join(path, "var/data"))
         looks = self.looker.look(paths)
         expected = judge.expected_at(round_, place)
-        judge.judge(looks, expected, seen or judge.promises_before(round_.records, place), self.told)
-        return expected
+        promises = seen or judge.promises_before(round_.records, place)
+        judge.judge(looks, expected, promises, round_.damaged, self.told)
+        return expected, {number for number, look in enumerate(looks, 1) if not look.counts()}
 
     def cut(self, round_, chance, count):
         """Looks at that many cuts; the last is where the next round starts. Raises Failure."""
@@ -188,7 +211,7 @@ class Test:
         for i, (place, disks) in enumerate(round_.walk(moments)):
             images = draw_images(disks, random.Random(seeds[i]), self.told)
             try:
-                expected = self.look(round_, place, images, promises.before(place))
+                expected, damaged = self.look(round_, place, images, promises.before(place))
             except Failure as failure:
                 self.keep(round_, moments[i], seeds[i], images)
                 raise Failure("cut at %d: %s" % (place, failure)) from None
@@ -196,6 +219,7 @@ class Test:
             if i == next_one:
                 self.images = images
                 self.acknowledged = expected
+                self.damaged = damaged
 
     def keep(self, round_, moment, seed, images):
         if self.is_control:
