@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "base/frame.h"
+#include "base/heap.h"
 #include "node_fixture.h"
 #include "storage/log_store_sqlite.h"
 #include "storage_support.h"
 
-enum { LAST = 50, OLDER = 20, NEWEST = 40 };
+enum { LAST = 50, OLDER = 20, NEWEST = 40, FILLING = 300, PAGE_SIZE = 4096 };
 
 static char dir[MADE_PATH_SIZE];
 static char message[512];
@@ -25,7 +26,7 @@ static void execute(const char *sql)
     ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
 }
 
-static void open_stores(void)
+static enum rk_status try_open_stores(void)
 {
     const uint64_t incarnation = fixture_incarnation("n1");
     const struct log_store_sqlite_options options = {
@@ -33,14 +34,23 @@ static void open_stores(void)
     bool is_new = false;
 
     start = (struct node_start_options){.options = &fixture.options};
-    ck_assert_int_eq(log_store_sqlite_open(&options, &start.store, message, sizeof(message)),
-                     RK_OK);
+    const enum rk_status status =
+        log_store_sqlite_open(&options, &start.store, message, sizeof(message));
+    if (status != RK_OK) {
+        return status;
+    }
     ck_assert_int_eq(high_water_open(test_dir_path(dir, "high-water"), incarnation, &start.water,
                                      &is_new, message, sizeof(message)),
                      RK_OK);
     ck_assert_int_eq(snap_store_file_open(test_dir_path(dir, "snapshots"), &start.snaps, message,
                                           sizeof(message)),
                      RK_OK);
+    return RK_OK;
+}
+
+static void open_stores(void)
+{
+    ck_assert_int_eq(try_open_stores(), RK_OK);
 }
 
 static void close_stores(void)
@@ -69,6 +79,8 @@ static void append(raft_index index)
     const size_t begin = rk_frame_begin(&frame, type);
     if (index == 1) {
         membership_encode(&membership, &frame);
+    } else { /* so that the log takes several pages */
+        memset(rk_buf_extend(&frame, FILLING), (int)index, FILLING);
     }
     rk_frame_end(&frame, begin);
     (void)rk_frame_seal(frame.data, (uint32_t)frame.size, &place);
@@ -337,6 +349,127 @@ START_TEST(node_alone_changes_nothing_and_is_refused)
 }
 END_TEST
 
+/* ---- bit rot ---- */
+
+enum { FILES = 4, FILE_SIZE_MAX = 1 << 20, FLIPS_A_PAGE = 12 };
+
+struct kept_file {
+    char name[MADE_PATH_SIZE];
+    uint8_t *bytes;
+    size_t size;
+};
+
+static struct kept_file kept[FILES];
+
+static void keep_file(struct kept_file *file, const char *name)
+{
+    (void)snprintf(file->name, sizeof(file->name), "%s", name);
+    FILE *from = fopen(test_dir_path(dir, name), "rb");
+    ck_assert_ptr_nonnull(from);
+    file->bytes = rk_heap_alloc(FILE_SIZE_MAX);
+    file->size = fread(file->bytes, 1, FILE_SIZE_MAX, from);
+    ck_assert_int_eq(fclose(from), 0);
+}
+
+static void put_back(const struct kept_file *file)
+{
+    FILE *to = fopen(test_dir_path(dir, file->name), "wb");
+
+    ck_assert_ptr_nonnull(to);
+    ck_assert_uint_eq(fwrite(file->bytes, 1, file->size, to), file->size);
+    ck_assert_int_eq(fclose(to), 0);
+}
+
+static void keep_directory(void)
+{
+    char name[MADE_PATH_SIZE];
+    const unsigned snapshots[] = {OLDER, NEWEST};
+
+    keep_file(&kept[0], "raft.db");
+    keep_file(&kept[1], "high-water");
+    for (uint32_t i = 0; i < 2; i++) {
+        (void)snprintf(name, sizeof(name), "snapshots/snap-%016x-%016x.rks", 1U, snapshots[i]);
+        keep_file(&kept[2 + i], name);
+    }
+}
+
+/* The mark is as new as the log. */
+static uint64_t advance_mark(void)
+{
+    open_stores();
+    const struct log_bounds bounds = start.store->bounds;
+    ck_assert_int_eq(high_water_raise(start.water, bounds.last, bounds.last_chain), RK_OK);
+    close_stores();
+    open_stores(); /* folds the WAL in */
+    close_stores();
+    return bounds.last_chain;
+}
+
+/* Refused with a line; or recovering, with all that was promised; or as if nothing had been. */
+static void expect_no_wrong_answer(enum rk_status status, uint64_t last_chain)
+{
+    const struct node *node = fixture.node;
+
+    if (status != RK_OK) {
+        ck_assert_str_ne(message, "");
+        return;
+    }
+    ck_assert_uint_eq(node->view.hard_state.term, 1);
+    ck_assert_uint_eq(node->view.hard_state.vote, 3);
+    if (node->view.is_recovering) {
+        ck_assert_uint_ge(node->recover_to.index, LAST);
+        return;
+    }
+    ck_assert_uint_eq(start.store->bounds.last.index, LAST);
+    ck_assert_uint_eq(start.store->bounds.last_chain, last_chain);
+    ck_assert(node->last_applied == NEWEST || node->last_applied == OLDER);
+    ck_assert_int_eq(node->standing, STANDING_MEMBER);
+}
+
+static void start_with_flipped(size_t offset, uint32_t bit, uint64_t last_chain)
+{
+    kept[0].bytes[offset] ^= (uint8_t)(1U << bit);
+    for (uint32_t i = 0; i < FILES; i++) {
+        put_back(&kept[i]);
+    }
+    kept[0].bytes[offset] ^= (uint8_t)(1U << bit);
+    (void)remove(test_dir_path(dir, "raft.db-wal"));
+    fixture_close();
+    fixture_open();
+    message[0] = '\0';
+    enum rk_status status = try_open_stores();
+    if (status == RK_OK) {
+        tail_done(&fixture.node->tail);
+        status = node_restore(fixture.node, &start, message, sizeof(message));
+    }
+    expect_no_wrong_answer(status, last_chain);
+    close_stores();
+}
+
+START_TEST(bit_rot_in_any_page_of_the_database_gives_no_wrong_answer)
+{
+    struct rk_prng prng;
+
+    rk_prng_seed(&prng, 4);
+    make_directory(_i == 0 ? OLDER : NEWEST);
+    const uint64_t last_chain = advance_mark();
+    keep_directory();
+    ck_assert_uint_ge(kept[0].size / PAGE_SIZE, 10);
+    for (size_t page = 0; page < kept[0].size / PAGE_SIZE; page++) {
+        for (uint32_t i = 0; i < FLIPS_A_PAGE; i++) {
+            /* SQLite's own bytes stand at a page's beginning, the first rows at its end. */
+            size_t within = rk_prng_below(&prng, i % 3 == 0 ? PAGE_SIZE : 64);
+            within = i % 3 == 1 ? PAGE_SIZE - 1 - within : within;
+            start_with_flipped(page * PAGE_SIZE + within, (uint32_t)rk_prng_below(&prng, 8),
+                               last_chain);
+        }
+    }
+    for (uint32_t i = 0; i < FILES; i++) {
+        rk_heap_free(kept[i].bytes);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("node_heal");
@@ -352,5 +485,6 @@ int main(void)
     tcase_add_test(tcase, log_damaged_before_the_snapshots_entry_gives_way_to_it);
     tcase_add_test(tcase, log_lost_from_its_first_entry_asks_who_it_is);
     tcase_add_loop_test(tcase, node_alone_changes_nothing_and_is_refused, 0, 2);
+    tcase_add_loop_test(tcase, bit_rot_in_any_page_of_the_database_gives_no_wrong_answer, 0, 2);
     return run_suite_in_dir("node_heal", tcase);
 }
