@@ -141,6 +141,19 @@ static void arm_failure(struct disk_thread *disk)
     host->world->counts->storage_errors++;
 }
 
+/* Pitfall 48: after an error of its disk a write is not tried again. */
+static void check_failure(const struct disk_thread *disk, const struct disk_job *job)
+{
+    const struct host *host = disk->host;
+    const bool has_failed = host->world->knobs.has_sqlite && host->store_fails_at != 0 &&
+                            test_vfs_operations() >= host->store_fails_at;
+
+    if (has_failed && job->type == DISK_WRITE && job->status == RK_OK) {
+        world_fail("O3", "a write of n%u is said to be durable, and its disk has failed",
+                   host->number + 1);
+    }
+}
+
 /* All that is under way. What the store keeps outlives the process, what it read for it does not. */
 static void run_jobs(struct disk_thread *disk)
 {
@@ -153,6 +166,7 @@ static void run_jobs(struct disk_thread *disk)
             sim_heap_use(is_write ? &disk->host->disk_heap : &disk->host->heap);
         const uint32_t run = disk_work_run(&disk->work, disk->jobs + done, disk->under_way - done);
         (void)sim_heap_use(before);
+        check_failure(disk, disk->jobs[done]);
         finish_run(disk, disk->jobs + done, run);
         done += run;
     }

@@ -413,6 +413,10 @@ static void respond(struct http_exchange *exchange, const struct http_response *
     exchange->state = EXCHANGE_ANSWERED;
     if (exchange->server == exchange->server->host->peer_server && response->status == 200) {
         oracle_promised(exchange->server->host, exchange->path, rk_buf_bytes(&response->body));
+        if (strcmp(exchange->path, "/raft/forward") == 0) {
+            oracle_forward_answered(exchange->server->host, rk_buf_bytes(&exchange->body),
+                                    rk_buf_bytes(&response->body));
+        }
     }
     if (exchange->rpc != NULL) {
         rpc_answer(exchange->rpc, response->status, rk_buf_bytes(&response->body));

@@ -234,6 +234,9 @@ static void on_request(struct world *world, struct host *host, void *context, ui
     (void)world;
     (void)host;
     if (to->is_running) {
+        const bool is_by_leader =
+            strcmp(rpc->path, "/raft/append") == 0 || strcmp(rpc->path, "/raft/snapshot") == 0;
+        to->has_heard = to->has_heard || is_by_leader;
         sim_server_request(to->peer_server, rpc, number != 0);
         host_wake(to, 0);
     } else if (number == 0 && is_wanted(rpc)) {

@@ -72,6 +72,12 @@ static void begin(struct snap_thread *snaps);
 static void on_done(struct world *world, struct host *host, void *context, uint64_t number)
 {
     struct snap_thread *snaps = context;
+
+    if (!world->is_healing && tape_chance(&world->tape, TAPE_DISK, world->knobs.snap_crash)) {
+        host_crash(host, "in a job on a snapshot");
+        fault_start_later(host, 800);
+        return;
+    }
     const struct place before = host_enter(host);
     struct snap_job *job = work(snaps);
 

@@ -350,6 +350,7 @@ void host_start(struct host *host)
     host->node = NULL;
     host->paused_until_us = 0;
     host->store_fails_at = 0;
+    host->has_heard = false;
     store_open(host, &water);
     oracle_restarted(host);
     store_keep(host);

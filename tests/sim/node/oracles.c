@@ -361,6 +361,7 @@ void oracle_turned(struct host *host)
     if (node->view.role == RAFT_LEADER &&
         (host->role_seen != RAFT_LEADER || host->term_seen != node->view.hard_state.term)) {
         oracle_elected(host);
+        host->has_heard = true;
     }
     host->was_leader = host->role_seen == RAFT_LEADER; /* it may have committed and stepped down */
     host->term_seen = node->view.hard_state.term;
@@ -427,6 +428,10 @@ static void claimed_read(struct op *op)
     if (op->value != expected) {
         world_fail("linearizability", "read %u of k%u at %" PRIu64 " gave %u, the log says %u",
                    op->number, op->key, op->witness, op->value, expected);
+    }
+    if (op->kind == OP_STALE && !op->host->has_heard) {
+        world_fail("O11", "read %u is answered by n%u, which no leader has told anything yet",
+                   op->number, op->host->number + 1);
     }
     if (op->kind != OP_STALE && op->witness < op->floor) {
         world_fail("O11",

@@ -118,7 +118,7 @@ static void draw_cluster(struct world *world)
     knobs->heartbeat_ms = knobs->election_ms / 8;
     knobs->max_inflight = log_knob(world, 1, 64);
     knobs->max_pending = log_knob(world, 4, 8192);
-    knobs->has_sqlite = tape_draw(&world->tape, TAPE_KNOB, 20) == 19;
+    knobs->has_sqlite = tape_draw(&world->tape, TAPE_KNOB, 8) == 7;
     knobs->has_leases = tape_draw(&world->tape, TAPE_KNOB, 3) == 2;
     knobs->has_water = knobs->has_sqlite || tape_draw(&world->tape, TAPE_KNOB, 4) == 3;
 }
@@ -182,7 +182,8 @@ static void draw_snapshots(struct world *world)
     }
     knobs->snapshot_entries = log_knob(world, 20, 500);
     knobs->trailing_entries = coin(world) ? log_knob(world, 1, 500) : 0;
-    knobs->rot = rate(world, 10000);
+    knobs->rot = knobs->has_water ? log_knob(world, 2000, 20000) : rate(world, 10000);
+    knobs->snap_crash = rate(world, 50000);
     knobs->piece_size = log_knob(world, 2000, 20000);
     world_tell(world, NULL, "snapshots every %u entries, %u trailing, pieces of %u bytes",
                knobs->snapshot_entries, knobs->trailing_entries, knobs->piece_size);

@@ -120,6 +120,7 @@ struct host {
     uint32_t store_fails_at;    /* the operation on its disk that fails; 0: none */
     bool stays_dead;            /* and all after it */
     raft_index open_truncation; /* the first entry that a write under way at its crash cut off */
+    bool has_heard;             /* of a leader, in this life of it; or was one */
     bool is_gone;               /* may not start again: removed, or its directory is refused */
 
     /* Its clock. */
@@ -339,7 +340,8 @@ struct knobs {
     uint32_t disk_full;
     uint32_t wipe;
     uint32_t cut_short;
-    uint32_t rot; /* of a snapshot */
+    uint32_t rot;        /* of a snapshot */
+    uint32_t snap_crash; /* of each job on one */
     uint32_t burst;
     uint32_t transfer;
     uint32_t change;
@@ -509,6 +511,7 @@ void oracle_restarted(struct host *host); /* before its node looks at its disk, 
 void oracle_started(struct host *host);   /* and after */
 void oracle_appended(struct host *host, const struct disk_job *job);
 void oracle_promised(struct host *host, const char *path, struct rk_bytes body);
+void oracle_forward_answered(const struct host *host, struct rk_bytes asked, struct rk_bytes body);
 void oracle_claimed(struct op *op, const char *outcome);
 void oracle_returned(struct op *op);
 void oracle_end(struct world *world);
