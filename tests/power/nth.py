@@ -14,7 +14,7 @@ may hang.
 
 From the environment: RK_BUILD; EVERY, only every so many n (none: all), with an offset and a kind of
 failure drawn by SEED; STORIES, some of the above; FAULTS, some of
-EIO, ENOSPC, EINTR, short; RAFTKVD; WHERE. Prints the call that failed where
+EIO, ENOSPC, EINTR, short; FIRST and LAST, bounds of n; RAFTKVD; WHERE. Prints the call that failed where
 something is wrong. Exit: 0 passed, or skipped and said why; 1 failed.
 """
 import errno
@@ -269,7 +269,8 @@ def play_story(name, where, every, chance):
         story.play((0, 0))
         count = int(story.node.failed_call().split()[0])
         first = 1 + (chance.randrange(every) if every > 1 else 0)
-        for n in range(first, count + 1, every):
+        first = max(first, int(setting("FIRST", 1)))
+        for n in range(first, min(count, int(setting("LAST", count))) + 1, every):
             for fault in [chance.choice(sorted(FAULTS))] if every > 1 else sorted(FAULTS):
                 if os.path.exists(story.node.count):
                     os.unlink(story.node.count)
