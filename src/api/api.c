@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/answer.h"
+#include "api/api_snapshot.h"
 #include "api/api_watch.h"
 #include "api/error.h"
 #include "api/request.h"
@@ -156,7 +157,7 @@ static void fail(const struct api_call *call, enum rk_status status, const char 
                  struct http_response *response)
 {
     answer_text(response, error_http_status(status), text);
-    if (status == RK_BUSY) {
+    if (status == RK_BUSY || status == RK_RESTORING) {
         http_response_header_static(response, "Retry-After", "1");
     }
     answer_seal(call->request->method, response);
@@ -243,6 +244,14 @@ void api_finish_admin(struct api_call *call, const struct admin_outcome *outcome
         return;
     }
     call->route->finish_admin(call, outcome, node, response);
+    answer_seal(call->request->method, response);
+}
+
+void api_finish_restore(struct api_call *call, enum rk_status status, const char *why,
+                        raft_index index, struct http_response *response)
+{
+    RK_ASSERT(call->action == API_RESTORE);
+    snapshot_put_finish(status, why, index, response);
     answer_seal(call->request->method, response);
 }
 

@@ -26,6 +26,7 @@ enum api_action {
     API_PROPOSE, /* call->frame holds one unsealed frame (base/frame.h); propose it */
     API_READ,    /* needs a root as fresh as call->consistency asks for */
     API_ADMIN,   /* the leader must do, or answer, call->admin */
+    API_RESTORE, /* the backup in request->sink takes the place of the whole state */
 };
 
 enum api_consistency {
@@ -101,6 +102,11 @@ void api_seal_refusal(enum http_method method, struct http_response *response);
 /* API_ADMIN, on the leader: it was done, refused, or nobody knows. `node` is the leader's view. */
 void api_finish_admin(struct api_call *call, const struct admin_outcome *outcome,
                       const struct node_view *node, struct http_response *response);
+
+/* API_RESTORE: it was done, with the entry at `index`, or why not. `why` (static, NULL: see the status)
+ * says what is wrong with the backup. */
+void api_finish_restore(struct api_call *call, enum rk_status status, const char *why,
+                        raft_index index, struct http_response *response);
 
 /* API_ADMIN, on another node: the leader's answer, passed on. */
 struct api_relayed {

@@ -1,4 +1,4 @@
-/* api_snapshot.h -- /v1/snapshot: the whole state out, as a backup.
+/* api_snapshot.h -- /v1/snapshot: the whole state out, as a backup, and back in.
  *
  * Thread: the HTTP loop that has the request. The bytes are the server's business: here is what a
  * request may ask for, and the head of its answer.
@@ -14,5 +14,13 @@ enum api_action snapshot_get_begin(struct api_call *call, const struct node_view
 void snapshot_get_finish(struct api_call *call, const struct sm_root *root,
                          const struct node_view *node, struct http_response *response,
                          bool *ret_streams);
+
+enum api_action snapshot_put_begin(struct api_call *call, const struct node_view *node,
+                                   struct http_response *response);
+void snapshot_put_finish(enum rk_status status, const char *why, raft_index index,
+                         struct http_response *response);
+
+/* Whether the request's body is a backup, which may be large. */
+bool snapshot_takes_body(const struct http_request *request);
 
 #endif

@@ -263,6 +263,7 @@ static void what_make(struct rk_buf *what, const struct txn_op *op,
     case SM_ROLLED_BACK:
     case SM_TOKEN_REUSED:
     case SM_TOO_MANY_TOKENS:
+    case SM_RESTORE_BROKEN:
     case SM_REASONS_COUNT:
         rk_buf_append_text(what, "failed"); /* said by a node of another version */
         break;

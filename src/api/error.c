@@ -41,6 +41,7 @@ const char *error_outcome(enum rk_status status)
     case RK_NO_LEADER:
     case RK_FULL:
     case RK_BEHIND:
+    case RK_RESTORING:
         return "not-done";
     case RK_UNKNOWN:
     case RK_IO:

@@ -99,6 +99,7 @@ const struct api_route api_routes[] = {
      .parameters = LOCAL " " FRESHNESS,
      .begin = snapshot_get_begin,
      .finish_read = snapshot_get_finish},
+    {.method = HTTP_PUT, .path = "/v1/snapshot", .parameters = LOCAL, .begin = snapshot_put_begin},
     {.method = HTTP_GET,
      .path = "/v1/agent/self",
      .parameters = LOCAL " pretty",

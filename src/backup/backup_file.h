@@ -79,6 +79,8 @@ struct backup_summary {
     uint64_t tombstones_count;
     uint64_t records_count;
     uint64_t cluster_time_ms;
+    uint64_t restored_count;  /* of its records, those that a restore takes ... */
+    uint64_t restored_digest; /* ... and what they come to */
 };
 
 /* Reads all of it and builds the state that it stands for. Errors: as above; *ret_why then says what is

@@ -8,6 +8,7 @@
 #include "base/json_read.h"
 #include "statemachine/image.h"
 #include "statemachine/omap.h"
+#include "statemachine/restore.h"
 
 enum { PACKED_PIECE_SIZE = 64 * 1024, TEXT_SIZE_MAX = 256, MAGIC_SIZE = 8 };
 
@@ -262,6 +263,14 @@ static void sum_up(const struct backup_reader *reader, const struct sm_root *roo
     ret->cluster_time_ms = root->time_ms;
 }
 
+static void note_restored(struct backup_summary *ret, uint8_t type, struct rk_bytes body)
+{
+    if (sm_restore_takes(type)) {
+        ret->restored_count++;
+        ret->restored_digest = sm_restore_digest(ret->restored_digest, type, body);
+    }
+}
+
 static enum rk_status build(struct backup_reader *reader, struct sm_image_reader *image,
                             struct backup_summary *ret, const char **ret_why)
 {
@@ -276,6 +285,7 @@ static enum rk_status build(struct backup_reader *reader, struct sm_image_reader
             *ret_why = not_legal;
             status = sm_image_read(image, type, body);
             ret->records_count++;
+            note_restored(ret, type, body);
         }
     }
     if (status != RK_NOT_FOUND) {

@@ -29,6 +29,18 @@ struct http_field {
     const char *value;
 };
 
+/* Where a body goes that is too large to be gathered. */
+struct http_sink {
+    uint64_t size_max; /* bytes; past it: 413, and the connection is closed */
+    /* Takes the next part of the body. False: no more of it is wanted; fault_status and fault_text,
+     * static, then say what is answered, and the connection is closed. */
+    bool (*write)(struct http_sink *sink, const uint8_t *data, size_t size);
+    uint32_t fault_status;
+    const char *fault_text;
+    /* Called exactly once, whole or not, when the exchange is over. */
+    void (*close)(struct http_sink *sink);
+};
+
 /* Everything is lent for the life of the exchange. */
 struct http_request {
     enum http_method method;
@@ -37,6 +49,7 @@ struct http_request {
     const struct http_field *headers;
     uint32_t headers_count;
     struct rk_bytes body;
+    struct http_sink *sink; /* not NULL: the body has gone there, and `body` is empty */
 };
 
 /* The first header of that name (any case), or NULL. */

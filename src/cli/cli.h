@@ -49,6 +49,7 @@ enum cli_exit cmd_session_destroy(struct cli *cli, const struct args *args);
 enum cli_exit cmd_session_info(struct cli *cli, const struct args *args);
 enum cli_exit cmd_session_list(struct cli *cli, const struct args *args);
 enum cli_exit cmd_snapshot_inspect(struct cli *cli, const struct args *args);
+enum cli_exit cmd_snapshot_restore(struct cli *cli, const struct args *args);
 enum cli_exit cmd_snapshot_save(struct cli *cli, const struct args *args);
 enum cli_exit cmd_snapshot_verify(struct cli *cli, const struct args *args);
 enum cli_exit cmd_status(struct cli *cli, const struct args *args);

@@ -150,6 +150,31 @@ void client_call(const struct client_request *request, struct client_response *r
     transfer_end(&transfer, curl_easy_perform(transfer.easy));
 }
 
+/* ---- bodies that are read while they are sent ---- */
+
+static size_t upload_give(char *data, size_t size, size_t count, void *context)
+{
+    const struct client_upload *upload = context;
+    const size_t given = upload->read(upload->context, (uint8_t *)data, size * count);
+
+    return given > 0 ? given : CURL_READFUNC_ABORT;
+}
+
+void client_send(const struct client_upload *upload, struct client_response *response)
+{
+    const struct client_request request = {
+        .method = "PUT", .url = upload->url, .timeout_ms = upload->timeout_ms};
+    struct transfer transfer;
+
+    transfer_begin(&transfer, &request, response);
+    CURL *easy = transfer.easy;
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)upload->size);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, upload_give);
+    curl_easy_setopt(easy, CURLOPT_READDATA, upload);
+    transfer_end(&transfer, curl_easy_perform(easy));
+}
+
 /* ---- streams ---- */
 
 struct stream_transfer {

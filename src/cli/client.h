@@ -52,6 +52,17 @@ void client_response_done(struct client_response *response);
 /* Fills *response, also when nobody answers. */
 void client_call(const struct client_request *request, struct client_response *response);
 
+/* A PUT of a body that is read while it is sent. */
+struct client_upload {
+    const char *url;
+    uint64_t size;
+    uint32_t timeout_ms; /* of all of it */
+    /* Fills up to `size` bytes, returns how many; 0: it cannot be read. */
+    size_t (*read)(void *context, uint8_t *to, size_t size);
+    void *context;
+};
+void client_send(const struct client_upload *upload, struct client_response *response);
+
 /* A GET whose answer does not end. */
 struct client_stream {
     const char *url;

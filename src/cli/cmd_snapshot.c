@@ -239,3 +239,74 @@ enum cli_exit cmd_snapshot_save(struct cli *cli, const struct args *args)
     client_response_done(&response);
     return result;
 }
+
+/* --- restore --- */
+
+enum { RESTORE_TIMEOUT_MS = 60 * 60 * 1000 };
+
+struct restoring {
+    struct backup_disk disk;
+    struct progress progress;
+    uint64_t sent;
+};
+
+static size_t restore_bytes(void *context, uint8_t *to, size_t size)
+{
+    struct restoring *restoring = context;
+    size_t given = 0;
+
+    if (backup_disk_read(&restoring->disk, restoring->sent, to, size, &given) != RK_OK) {
+        return 0;
+    }
+    restoring->sent += given;
+    progress_show(&restoring->progress, restoring->sent);
+    return given;
+}
+
+static enum cli_exit restore_send(const struct cli *cli, const struct args *args,
+                                  struct restoring *restoring, const struct backup_summary *summary)
+{
+    struct client_response response;
+    char url[CLI_BASE_SIZE + 32];
+    enum cli_exit result = CLI_DONE;
+
+    client_response_init(&response);
+    (void)snprintf(url, sizeof(url), "%s/v1/snapshot", cli->base);
+    progress_begin(&restoring->progress, cli->err, "restoring", restoring->disk.size);
+    client_send(&(struct client_upload){.url = url,
+                                        .size = restoring->disk.size,
+                                        .timeout_ms = (args->given & ARGS_TIMEOUT) != 0
+                                                          ? (uint32_t)args->timeout_ms
+                                                          : RESTORE_TIMEOUT_MS,
+                                        .read = restore_bytes,
+                                        .context = restoring},
+                &response);
+    progress_end(&restoring->progress);
+    if (response.status == 200) {
+        report(cli, args, ": restored: ", summary);
+    } else {
+        result = cli_refused(cli, "snapshot restore", &response);
+    }
+    client_response_done(&response);
+    return result;
+}
+
+/* What is damaged is not even sent. */
+enum cli_exit cmd_snapshot_restore(struct cli *cli, const struct args *args)
+{
+    struct restoring restoring = {.sent = 0};
+    struct backup_summary summary;
+    const char *why = NULL;
+    enum cli_exit result = CLI_REFUSED;
+
+    if (backup_disk_open(&restoring.disk, args->words[2]) != RK_OK) {
+        result = cannot(cli, "restore", args->words[2], "cannot be opened as a file");
+    } else if (backup_verify(backup_disk_read, &restoring.disk, UINT64_MAX, &summary, &why) !=
+               RK_OK) {
+        result = cannot(cli, "restore", args->words[2], why);
+    } else {
+        result = restore_send(cli, args, &restoring, &summary);
+    }
+    backup_disk_close(&restoring.disk);
+    return result;
+}

@@ -19,8 +19,9 @@
 
 struct http_server;
 struct http_exchange;
+struct spool; /* storage/spool.h */
 
-enum client_kind { CLIENT_WRITE = 1, CLIENT_READ, CLIENT_ADMIN, CLIENT_GIVE_UP };
+enum client_kind { CLIENT_WRITE = 1, CLIENT_READ, CLIENT_ADMIN, CLIENT_GIVE_UP, CLIENT_RESTORE };
 
 /* CLIENT_ADMIN: what the leader is asked for, and its answer, made here from `outcome` or relayed
  * from another node. */
@@ -32,6 +33,13 @@ struct client_admin {
     bool is_unknown;
     uint32_t http_status;
     struct rk_buf body;
+};
+
+/* CLIENT_RESTORE: a backup, and what became of it. */
+struct client_restore {
+    struct spool *spool; /* the node takes it over, and leaves NULL */
+    const char *why;     /* static text: what is wrong with it; NULL: see the status */
+    raft_index index;    /* of the restore */
 };
 
 /* CLIENT_READ: how long it may wait for a change of what it reads (contract 1.7). */
@@ -53,7 +61,9 @@ struct client_request {
     enum client_kind kind;
     struct http_server *server; /* whose loop completes it */
     struct http_exchange *exchange;
-    struct client_admin *admin;      /* CLIENT_ADMIN */
+    struct client_admin *admin;     /* CLIENT_ADMIN */
+    struct client_restore *restore; /* CLIENT_RESTORE */
+    bool is_restore_part;           /* CLIENT_WRITE: of a restore that the node drives; no loop's */
     struct client_request *given_up; /* CLIENT_GIVE_UP: the read that shall wait no longer */
     struct client_wait wait;         /* CLIENT_READ */
     bool is_strict;      /* CLIENT_READ: linearizable by a round, whatever a lease says */

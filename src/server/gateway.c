@@ -49,6 +49,7 @@ static void call_free(struct call *call)
         rk_buf_done(&call->request.admin->body);
         rk_heap_free(call->request.admin);
     }
+    gateway_restore_free(call);
     if (loop->pool_count == POOL_MAX) {
         rk_heap_free(call);
         return;
@@ -259,7 +260,9 @@ static void answer(struct call *call, struct http_exchange *exchange)
         return;
     }
     http_response_init(&response, RK_REQUEST_SIZE_MAX);
-    if (call->request.kind == CLIENT_ADMIN) {
+    if (call->request.kind == CLIENT_RESTORE) {
+        gateway_restore_answer(call, &response);
+    } else if (call->request.kind == CLIENT_ADMIN) {
         answer_admin(call, &response);
     } else if (call->request.kind == CLIENT_WRITE) {
         api_finish_write(&call->api, call->request.status, &call->request.result, &loop->view,
@@ -383,6 +386,11 @@ static void on_request(void *context, struct http_exchange *exchange,
         http_response_done(&response);
         submit(call, exchange, CLIENT_ADMIN);
         return;
+    case API_RESTORE:
+        http_response_done(&response);
+        gateway_restore_begin(call, request->sink);
+        submit(call, exchange, CLIENT_RESTORE);
+        return;
     case API_READ:
         if (call->api.topic.kind != SM_TOPIC_NONE) {
             http_response_done(&response);
@@ -501,6 +509,7 @@ enum rk_status gateway_open(struct gateway *gateway, struct http_loops **ret, ch
     const struct http_loops_options options = {
         .server =
             {
+                .on_head = gateway_restore_sink,
                 .on_request = on_request,
                 .on_complete = on_complete,
                 .on_hangup = on_hangup,

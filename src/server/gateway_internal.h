@@ -58,6 +58,14 @@ struct gateway {
 
 /* gateway_events.c: the body of an answer whose call has events, as a stream. */
 struct http_stream *gateway_events_new(struct call *call);
+/* gateway_restore.c: a backup that comes in. */
+/* The sink for its body; NULL: the request is another one. `context` is the loop. */
+struct http_sink *gateway_restore_sink(void *context, const struct http_request *request);
+/* What came is the call's from now on, for the node. */
+void gateway_restore_begin(struct call *call, struct http_sink *sink);
+void gateway_restore_answer(struct call *call, struct http_response *response);
+void gateway_restore_free(struct call *call);
+
 /* gateway_backup.c: a backup of the root, which stays held until the stream is closed. */
 struct http_stream *gateway_backup_new(const struct call *call, const struct sm_root *root);
 

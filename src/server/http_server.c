@@ -39,6 +39,10 @@ static void exchange_end(struct http_exchange *exchange)
     if (exchange->was_handed && server->options.on_end != NULL) {
         server->options.on_end(server->options.context, exchange);
     }
+    if (exchange->request.sink != NULL) {
+        exchange->request.sink->close(exchange->request.sink);
+        exchange->request.sink = NULL;
+    }
     http_answer_drop(exchange->answer);
     exchange->answer = NULL;
     http_exchange_put_back(&server->exchanges, exchange);
@@ -117,18 +121,22 @@ static enum MHD_Result exchange_refuse(struct http_exchange *exchange, uint32_t 
 }
 
 /* Clients look for "too large" or for "Value exceeds" (contract 1.9). */
-static void too_large_text(const struct http_server *server, char *text, size_t size)
+static void too_large_text(const struct http_exchange *exchange, char *text, size_t size)
 {
+    const struct http_sink *sink = exchange->request.sink;
+    const uint64_t limit =
+        sink != NULL ? sink->size_max : exchange->connection->server->options.body_size_max;
+
     (void)snprintf(text, size,
-                   "Request body too large, max size: %zu bytes. Value exceeds %zu byte limit",
-                   server->options.body_size_max, server->options.body_size_max);
+                   "Request body too large, max size: %llu bytes. Value exceeds %llu byte limit",
+                   (unsigned long long)limit, (unsigned long long)limit);
 }
 
 static enum MHD_Result exchange_refuse_size(struct http_exchange *exchange, bool closes)
 {
     char text[TOO_LARGE_TEXT_SIZE];
 
-    too_large_text(exchange->connection->server, text, sizeof text);
+    too_large_text(exchange, text, sizeof text);
     return exchange_refuse(exchange, 413, text, closes);
 }
 
@@ -200,6 +208,14 @@ static struct http_verdict exchange_judge(struct http_exchange *exchange, const 
     return http_head_judge(&head);
 }
 
+static uint64_t body_size_limit(const struct http_exchange *exchange)
+{
+    const struct http_sink *sink = exchange->request.sink;
+
+    return sink != NULL ? sink->size_max
+                        : exchange->connection->server->options.body_size_swallowed;
+}
+
 /* The head is complete; nothing of the body has been read, so this is the time to refuse. */
 static enum MHD_Result on_head(struct http_exchange *exchange, const char *method,
                                const char *version)
@@ -217,7 +233,11 @@ static enum MHD_Result on_head(struct http_exchange *exchange, const char *metho
     if (verdict.status != 0) {
         return exchange_refuse(exchange, verdict.status, verdict.text, true);
     }
-    if (verdict.content_length > server->options.body_size_swallowed) {
+    if (verdict.has_body && server->options.on_head != NULL) {
+        exchange->request.sink =
+            server->options.on_head(server->options.context, &exchange->request);
+    }
+    if (verdict.content_length > body_size_limit(exchange)) {
         return exchange_refuse_size(exchange, true);
     }
     exchange->state = EXCHANGE_BODY;
@@ -228,14 +248,13 @@ static enum MHD_Result on_head(struct http_exchange *exchange, const char *metho
 
 /* In mid-upload libmicrohttpd takes no answer, so what a chunked body past all limits gets is
  * written by hand: nothing else is under way on this socket, and it is closed right after. */
-static enum MHD_Result cut_off_upload(struct http_exchange *exchange)
+static enum MHD_Result cut_off_upload(struct http_exchange *exchange, uint32_t status,
+                                      const char *text)
 {
-    char text[TOO_LARGE_TEXT_SIZE];
     struct http_response response;
     struct rk_buf bytes;
 
-    too_large_text(exchange->connection->server, text, sizeof text);
-    refusal_init(exchange, 413, text, &response);
+    refusal_init(exchange, status, text, &response);
     rk_buf_init(&bytes, 4096);
     http_answer_write(&response, &bytes);
     const ssize_t sent = send(exchange->connection->watch.socket, bytes.data, bytes.size,
@@ -247,15 +266,44 @@ static enum MHD_Result cut_off_upload(struct http_exchange *exchange)
     return MHD_NO;
 }
 
+static enum MHD_Result cut_off_too_large(struct http_exchange *exchange)
+{
+    char text[TOO_LARGE_TEXT_SIZE];
+
+    too_large_text(exchange, text, sizeof text);
+    return cut_off_upload(exchange, 413, text);
+}
+
+/* So large a body may take long: each mebibyte of it has the time of a whole other one. */
+static enum MHD_Result on_sink_part(struct http_exchange *exchange, const char *data, size_t size)
+{
+    struct http_server *server = exchange->connection->server;
+    struct http_watch *watch = &exchange->connection->watch;
+    struct http_sink *sink = exchange->request.sink;
+    const uint64_t before = exchange->body_received - size;
+
+    if (exchange->body_received >> 20 != before >> 20) {
+        http_reaper_enter(&server->reaper, watch, HTTP_PHASE_BODY, server->now_ms);
+    }
+    watch->progress += size;
+    if (sink->write(sink, (const uint8_t *)data, size)) {
+        return MHD_YES;
+    }
+    return cut_off_upload(exchange, sink->fault_status, sink->fault_text);
+}
+
 static enum MHD_Result on_body_part(struct http_exchange *exchange, const char *data, size_t size)
 {
     const struct http_server *server = exchange->connection->server;
 
     exchange->body_received += size;
-    exchange->connection->watch.progress = exchange->body_received;
-    if (exchange->body_received > server->options.body_size_swallowed) {
-        return cut_off_upload(exchange);
+    if (exchange->body_received > body_size_limit(exchange)) {
+        return cut_off_too_large(exchange);
     }
+    if (exchange->request.sink != NULL) {
+        return on_sink_part(exchange, data, size);
+    }
+    exchange->connection->watch.progress = exchange->body_received;
     if (exchange->body_received <= server->options.body_size_max) {
         rk_buf_append(&exchange->body, data, size);
     } else {
@@ -269,7 +317,7 @@ static enum MHD_Result on_whole(struct http_exchange *exchange)
     struct http_connection *connection = exchange->connection;
     struct http_server *server = connection->server;
 
-    if (exchange->body_received > server->options.body_size_max) {
+    if (exchange->request.sink == NULL && exchange->body_received > server->options.body_size_max) {
         return exchange_refuse_size(exchange, false);
     }
     http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_NONE, server->now_ms);

@@ -31,6 +31,9 @@ struct http_server_options {
      * later; an exchange that is neither is a bug (asserted). */
     void (*on_request)(void *context, struct http_exchange *exchange,
                        const struct http_request *request);
+    /* The head of a request with a body is there: a sink for it, or NULL: it is gathered. The sink is
+     * the exchange's. NULL: none has one. */
+    struct http_sink *(*on_head)(void *context, const struct http_request *request);
     /* A suspended exchange that http_server_complete() named: answer it now, or suspend it again
      * (one more http_server_complete() must then follow). */
     void (*on_complete)(void *context, struct http_exchange *exchange, void *completion);

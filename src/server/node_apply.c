@@ -42,6 +42,7 @@ static void apply_one(struct node *node, const struct rk_frame *frame)
         node->is_view_stale = true;
     }
     node->last_applied = id.index;
+    node_restore_settle(node);
     node_snapshot_applied(node, frame, RK_FRAME_HEADER_SIZE + frame->payload.size);
     answer_waiter(node, id, &result);
     sm_result_done(&result);

@@ -28,6 +28,10 @@ static void list_flush(struct done_list *list)
 
 void node_complete(struct node *node, struct client_request *request, enum rk_status status)
 {
+    if (request->is_restore_part) {
+        node_bring_part_done(node, request, status);
+        return;
+    }
     struct done_list *list = list_of(node, request->server);
 
     request->status = status;

@@ -18,6 +18,7 @@
 #include "server/lease.h"
 #include "server/member_change.h"
 #include "server/node.h"
+#include "server/node_bring_back.h"
 #include "server/outbox.h"
 #include "server/pending.h"
 #include "server/snap_thread.h"
@@ -341,6 +342,8 @@ struct node {
     bool is_apply_due; /* more is committed than one turn applies */
 
     struct node_snapshots snaps;
+    struct restore_gate gate;
+    struct node_bringing bringing;
 
     /* requests */
     struct rk_queue *mailbox;  /* struct client_request * */
@@ -579,6 +582,10 @@ uint64_t node_snapshot_lag_max(const struct node *node);
 uint64_t node_snapshot_oldest_version(const struct node *node); /* held; UINT64_MAX: none */
 void node_snapshot_noted(struct node *node, const struct disk_job *job);
 void node_snapshot_compacted(struct node *node, const struct disk_job *job);
+/* The state machine is freed by the worker, once no root older than `version` is held. */
+void node_snapshot_free_later(struct node *node, struct sm *sm, uint64_t version);
+/* It takes the place of the one in force, whose roots readers keep; its versions go on. */
+void node_snapshot_succeed(struct node *node, struct sm *sm);
 /* NULL: none in the list. */
 const struct snap_info *node_snapshot_find(const struct node *node, struct raft_entry_id id);
 /* Errors: RK_CORRUPT, the configuration cannot be read. */

@@ -553,6 +553,7 @@ static void serve_remote(struct node *node, struct http_exchange *exchange,
         job_free(job);
         break;
     case API_PROPOSE:
+    case API_RESTORE:
     case API_READ: /* not done here, so not to be answered like what is */
         node_refuse(node, exchange, 400, "no request of an administrator");
         job_free(job);

@@ -101,6 +101,7 @@ void node_free(struct node *node)
     }
     disk_thread_stop(node->disk); /* not before: until now others could ask after its health */
     snap_thread_stop(node->snap_thread);
+    node_bring_free(node);
     link_free(node->link);
     while (node->outgoings != NULL) {
         node_outgoing_free(node, node->outgoings);

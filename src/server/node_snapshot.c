@@ -11,9 +11,11 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "server/node_internal.h"
+#include "statemachine/restore.h"
 
 enum {
     RECOMPACT_MS = 1000,
+    FREES_PER_TURN_MAX = 8,
     LAG_FACTOR = 8, /* in snapshots' worth of log */
     /* Where snapshots are taken often, eight of them are written in the time that one needs to get to a
      * peer: given up and begun anew, a transfer would never end. */
@@ -130,7 +132,7 @@ static bool may_take(const struct node *node)
 {
     const struct node_snapshots *snaps = &node->snaps;
 
-    return !snaps->is_taking && !snaps->is_noting &&
+    return !snaps->is_taking && !snaps->is_noting && !sm_is_restoring(node->sm) &&
            node_snapshot_has_place(node, node->last_applied) && node->standing == STANDING_MEMBER &&
            node->now_ms >= snaps->retry_ms && node->last_applied == node->last_published &&
            is_time_for_one(node);
@@ -361,6 +363,23 @@ void node_snapshot_compacted(struct node *node, const struct disk_job *job)
 
 /* ---- state machines that were replaced ---- */
 
+void node_snapshot_free_later(struct node *node, struct sm *sm, uint64_t version)
+{
+    struct former_sm *former = rk_heap_zalloc(1, sizeof(*former));
+
+    *former = (struct former_sm){.sm = sm, .version = version, .next = node->snaps.former};
+    node->snaps.former = former;
+}
+
+void node_snapshot_succeed(struct node *node, struct sm *sm)
+{
+    const uint64_t version = sm_publish(node->sm).version;
+
+    sm_continue(sm, version);
+    node_snapshot_free_later(node, node->sm, version + 1);
+    node->sm = sm;
+}
+
 /* Freeing a million keys takes long: the worker does it. */
 static void free_former(struct node *node)
 {
@@ -370,7 +389,7 @@ static void free_former(struct node *node)
         return;
     }
     const uint64_t oldest = root_oldest(node->board);
-    while (*at != NULL) {
+    for (uint32_t i = 0; i < FREES_PER_TURN_MAX && *at != NULL; i++) {
         struct former_sm *former = *at;
         if (former->version > oldest) {
             at = &former->next;
@@ -408,6 +427,12 @@ static void take_results(struct node *node)
             if (job->status != RK_OK) {
                 rk_log(RK_LOG_WARN, "snapshot", "old_one_stays", RK_END);
             }
+            break;
+        case SNAP_CHECK:
+            node_bring_checked(node, job);
+            break;
+        case SNAP_RECORDS:
+            node_bring_read(node, job);
             break;
         case SNAP_FREE:
             break;

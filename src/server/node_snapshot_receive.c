@@ -272,14 +272,8 @@ void node_receiving_replace_log(struct node *node, const struct raft_snapshot *s
 static void swap_state(struct node *node)
 {
     struct node_receiving *receiving = &node->snaps.receiving;
-    struct former_sm *former = rk_heap_zalloc(1, sizeof(*former));
-    const uint64_t version = sm_publish(node->sm).version;
 
-    sm_continue(receiving->sm, version);
-    *former =
-        (struct former_sm){.sm = node->sm, .version = version + 1, .next = node->snaps.former};
-    node->snaps.former = former;
-    node->sm = receiving->sm;
+    node_snapshot_succeed(node, receiving->sm);
     receiving->sm = NULL;
     node->last_applied = receiving->info.ref.id.index;
     node->applied_term = receiving->info.ref.id.term;

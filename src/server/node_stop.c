@@ -7,8 +7,8 @@ static bool has_nothing_left(const struct node *node)
 {
     return node->writes.count == 0 && node->reads.count == 0 &&
            pending_count(&node->pending) == 0 && node->read_batches == NULL &&
-           node_members_are_idle(node) && node->forwards_in_flight == 0 &&
-           node->read_indexes_in_flight == 0;
+           node->bringing.request == NULL && node_members_are_idle(node) &&
+           node->forwards_in_flight == 0 && node->read_indexes_in_flight == 0;
 }
 
 /* Past the time that a stop is given: what is left is answered with the truth, that nobody knows,
@@ -34,6 +34,7 @@ static void answer_the_rest(struct node *node)
     while ((request = client_list_pop(&node->reads)) != NULL) {
         node_complete(node, request, RK_NO_LEADER);
     }
+    node_bring_stop(node);
     node_members_stop(node);
     node_flush_done(node);
 }

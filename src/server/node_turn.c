@@ -78,6 +78,8 @@ static void take_requests(struct node *node)
             node_watch_give_up(node, request);
         } else if (node->standing == STANDING_REMOVED) {
             node_complete(node, request, RK_NO_LEADER);
+        } else if (request->kind == CLIENT_RESTORE) {
+            node_bring_back(node, request);
         } else if (request->kind == CLIENT_ADMIN) {
             client_list_push(&node->admins, request);
         } else if (request->kind == CLIENT_READ && request->wait.is_stale) {
@@ -161,6 +163,7 @@ void node_turn(struct node *node)
     node_apply(node);
     node_expire_turn(node);
     node_health_turn(node);
+    node_bring_turn(node);
     node_flush_writes(node);
     node_flush_reads(node);
     node_members_turn(node);
@@ -225,5 +228,6 @@ uint64_t node_deadline_ms(struct node *node)
     deadline_ms = sooner(deadline_ms, node_expire_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_health_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_snapshot_deadline_ms(node));
+    deadline_ms = sooner(deadline_ms, node_bring_deadline_ms(node));
     return deadline_ms;
 }

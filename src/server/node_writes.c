@@ -126,6 +126,10 @@ enum rk_status node_propose(struct node *node, struct rk_buf *frame, struct orig
     if (node->disk_jobs >= NODE_DISK_JOBS_MAX) { /* it hangs: the core soon steps down */
         return RK_BUSY;
     }
+    const enum rk_status gate = node_restore_gate(node, rk_frame_body(rk_buf_bytes(frame)));
+    if (gate != RK_OK) {
+        return gate;
+    }
     if (batch->count == RAFT_WRITE_ENTRIES_MAX) {
         node_flush_proposals(node);
     }
@@ -163,6 +167,9 @@ enum rk_status node_propose_membership(struct node *node, const struct membershi
     struct rk_buf frame;
     struct raft_entry entry = {.type = RAFT_ENTRY_CONFIG, .config = &node->batch.configs[0]};
 
+    if (node_restore_holds_log(node)) {
+        return RK_RESTORING;
+    }
     node_flush_proposals(node);
     rk_buf_init(&frame, RK_FRAME_SIZE_MAX);
     const size_t begin = rk_frame_begin(&frame, RAFT_ENTRY_CONFIG);

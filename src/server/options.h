@@ -57,6 +57,7 @@ struct options {
     uint32_t max_key_size;
     uint32_t max_value_size;
     uint32_t max_request_size;
+    uint32_t max_restore_size; /* bytes of a backup, unpacked */
     uint32_t max_connections;
     uint32_t max_pending_writes;
     uint32_t session_ttl_min_ms;

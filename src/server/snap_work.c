@@ -17,7 +17,7 @@ struct snap_job *snap_job_new(enum snap_job_type type)
     struct snap_job *job = rk_heap_zalloc(1, sizeof(*job));
 
     job->type = type;
-    rk_buf_init(&job->bytes, SNAP_PIECE_SIZE);
+    rk_buf_init(&job->bytes, type == SNAP_RECORDS ? RESTORE_PIECE_SIZE_MAX : SNAP_PIECE_SIZE);
     return job;
 }
 
@@ -269,6 +269,10 @@ static enum rk_status run_at_once(struct snap_work *work, struct snap_job *job)
         return run_build(work, job);
     case SNAP_RETAIN:
         return snap_store_retain(work->store, job->ids, job->ids_count);
+    case SNAP_CHECK:
+        return restore_source_check(job->restore);
+    case SNAP_RECORDS:
+        return restore_source_read(job->restore, &job->bytes);
     case SNAP_FREE:
     case SNAP_TAKE:
         break;

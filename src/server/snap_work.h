@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "raft/types.h"
+#include "server/restore_source.h"
 #include "statemachine/image.h"
 #include "statemachine/membership.h"
 #include "statemachine/sm.h"
@@ -27,6 +28,8 @@ enum snap_job_type {
     SNAP_BUILD,
     SNAP_RETAIN,
     SNAP_FREE,
+    SNAP_CHECK,
+    SNAP_RECORDS,
 };
 
 /* A snapshot, what it stands for and what its file comes to. */
@@ -54,6 +57,10 @@ struct snap_job {
     raft_node_id peer;
     uint64_t offset;
     struct rk_buf bytes;
+
+    /* CHECK, RECORDS: of a backup that somebody sent; the submitter's. RECORDS: the next ones are in
+     * `bytes`. */
+    struct restore_source *restore;
 
     /* RETAIN: all others are removed. */
     struct raft_entry_id ids[LOG_SNAPSHOTS_MAX + 3]; /* beside those noted down: taken, received */

@@ -23,6 +23,7 @@
  *   expire keys: as expire, with count times: u32 key_size, u64 ttl_index, key
  *   transaction: 4 u32 count, 8 the operations, each as from 4 on above
  *   once: 4 u32 token_size, 8 fingerprint, 24 u64 window_ms, 32 token, the other command
+ *   restore begin, record, end: command_restore.c
  *   feature level: 4 u32 level
  *   node set: 4 u8 status, 5 u8 name_size, 6 u16 address_size, 8 u64 term, 16 u64 id, 24 name, address
  *   node clear: 4 u8 is_gone, 5 u8 name_size, 6 u16 zero, 8 u64 term, 16 name
@@ -35,6 +36,7 @@
 #include "base/assert.h"
 #include "base/le.h"
 #include "base/limits.h"
+#include "statemachine/command_restore.h"
 
 enum {
     COMMAND_VERSION = 1,
@@ -273,6 +275,11 @@ void sm_command_encode(const struct sm_command *command, struct rk_buf *buf)
     case SM_COMMAND_ONCE:
         head_encode(command->type, buf);
         once_encode(&command->once, buf);
+        return;
+    case SM_COMMAND_RESTORE_BEGIN:
+    case SM_COMMAND_RESTORE_RECORD:
+    case SM_COMMAND_RESTORE_END:
+        sm_restore_command_encode(command, buf);
         return;
     case SM_COMMAND_FEATURE_LEVEL:
         head_encode(command->type, buf);
@@ -583,7 +590,8 @@ static bool may_be_inside(struct rk_bytes bytes)
     return bytes.size > 0 && bytes.data[0] != SM_COMMAND_ONCE &&
            bytes.data[0] != SM_COMMAND_EXPIRE && bytes.data[0] != SM_COMMAND_EXPIRE_KEYS &&
            bytes.data[0] != SM_COMMAND_FEATURE_LEVEL && bytes.data[0] != SM_COMMAND_NODE_SET &&
-           bytes.data[0] != SM_COMMAND_NODE_CLEAR;
+           bytes.data[0] != SM_COMMAND_NODE_CLEAR &&
+           (bytes.data[0] < SM_COMMAND_RESTORE_BEGIN || bytes.data[0] > SM_COMMAND_RESTORE_END);
 }
 
 static enum rk_status once_decode(struct rk_bytes bytes, struct sm_command *ret)
@@ -631,6 +639,10 @@ static enum rk_status plain_decode(struct rk_bytes bytes, struct sm_command *ret
         return txn_decode(bytes, ret);
     case SM_COMMAND_ONCE:
         return once_decode(bytes, ret);
+    case SM_COMMAND_RESTORE_BEGIN:
+    case SM_COMMAND_RESTORE_RECORD:
+    case SM_COMMAND_RESTORE_END:
+        return sm_restore_command_decode(bytes, ret);
     case SM_COMMAND_FEATURE_LEVEL:
         return feature_level_decode(bytes, ret);
     case SM_COMMAND_NODE_SET:

@@ -32,6 +32,9 @@ enum sm_command_type {
     SM_COMMAND_ONCE = 10,
     SM_COMMAND_KV_PUT_TTL = 11, /* a put of a key that ends by itself */
     SM_COMMAND_EXPIRE_KEYS = 12,
+    SM_COMMAND_RESTORE_BEGIN = 13, /* these three: restore.h */
+    SM_COMMAND_RESTORE_RECORD = 14,
+    SM_COMMAND_RESTORE_END = 15,
     SM_COMMAND_FEATURE_LEVEL = 16, /* from here on, and a new type: a line in feature.c */
     SM_COMMAND_NODE_SET = 20,
     SM_COMMAND_NODE_CLEAR = 21,
@@ -154,6 +157,18 @@ struct sm_command_node {
     bool is_gone;            /* ... but this one of clear */
 };
 
+/* A part of a restore. Another type of record than these needs another version of the command: all
+ * members must be able to read what is in the log. */
+enum { SM_RESTORE_TYPE_MAX = 12 };
+#define SM_RESTORE_RECORDS_MAX (UINT64_C(1) << 40)
+struct sm_command_restore {
+    uint64_t id;          /* drawn by who restores: the same in all parts */
+    uint64_t number;      /* of a begin: how many records follow; of a record: which, from 1 */
+    uint64_t digest;      /* of a begin: of all records */
+    uint8_t record_type;  /* of a record: enum sm_image_type ... */
+    struct rk_bytes body; /* ... and its body */
+};
+
 struct sm_command {
     enum sm_command_type type;
     union {
@@ -165,6 +180,7 @@ struct sm_command {
         struct sm_command_expire expire;
         struct sm_command_txn txn;
         struct sm_command_once once;
+        struct sm_command_restore restore;
         struct sm_command_feature_level feature_level;
         struct sm_command_node node;
     };

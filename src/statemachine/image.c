@@ -302,6 +302,8 @@ struct sm_image_reader {
     struct rk_buf after; /* the last key taken in from this table */
     bool has_after;
     bool has_failed;
+    raft_index last_applied;          /* of the image */
+    struct sm_image_restore *restore; /* NULL: what is read is built as it is */
 };
 
 struct sm_image_reader *sm_image_reader_new(void)
@@ -311,6 +313,22 @@ struct sm_image_reader *sm_image_reader_new(void)
     reader->sm = sm_new();
     rk_buf_init(&reader->after, RK_KEY_SIZE_MAX);
     return reader;
+}
+
+struct sm_image_reader *sm_image_reader_new_restoring(struct sm_image_restore *restore)
+{
+    struct sm_image_reader *reader = sm_image_reader_new();
+
+    reader->restore = restore;
+    return reader;
+}
+
+struct sm *sm_image_reader_take(struct sm_image_reader *reader)
+{
+    struct sm *sm = reader->sm;
+
+    reader->sm = NULL;
+    return sm;
 }
 
 void sm_image_reader_free(struct sm_image_reader *reader)
@@ -336,6 +354,10 @@ static enum rk_status read_numbers(struct sm_image_reader *reader, struct rk_byt
     sm->session_index = rk_le_u64(body.data + 32);
     sm->time_ms = rk_le_u64(body.data + 40);
     reader->digest = rk_le_u64(body.data + 48);
+    reader->last_applied = sm->last_applied;
+    if (reader->restore != NULL) {
+        reader->restore->image_time_ms = sm->time_ms;
+    }
     sm_history_begin_after(&sm->history, sm->last_applied);
     return sm->kv_index <= sm->last_applied && sm->tombstones.floor <= sm->kv_index ? RK_OK
                                                                                     : RK_CORRUPT;
@@ -371,10 +393,20 @@ static bool is_legal(const struct sm_image_reader *reader, const struct table *t
                      const struct omap_entry *entry)
 {
     return entry->create_index > 0 && entry->create_index <= entry->modify_index &&
-           entry->modify_index <= reader->sm->last_applied &&
+           entry->modify_index <= reader->last_applied &&
            (!reader->has_after ||
             omap_bytes_compare(rk_buf_bytes(&reader->after), entry->key) < 0) &&
            table->is_legal(entry);
+}
+
+static void keep(struct sm_image_reader *reader, const struct table *table,
+                 struct omap_entry *entry)
+{
+    if (reader->restore != NULL) {
+        sm_restore_adapt(reader->restore, table->type, entry);
+        sm_restore_follow(reader->sm, table->type, entry);
+    }
+    omap_put(table_map(table, reader->sm), entry);
 }
 
 static enum rk_status read_entries(struct sm_image_reader *reader, const struct table *table,
@@ -389,7 +421,7 @@ static enum rk_status read_entries(struct sm_image_reader *reader, const struct 
             !is_legal(reader, table, &entry)) {
             return RK_CORRUPT;
         }
-        omap_put(table_map(table, reader->sm), &entry);
+        keep(reader, table, &entry);
         rk_buf_reset(&reader->after);
         rk_buf_append(&reader->after, entry.key.data, entry.key.size);
         reader->has_after = true;

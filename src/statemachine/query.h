@@ -44,6 +44,7 @@ struct sm_root {
     raft_index session_index;   /* of the last change to the session table */
     raft_index tombstone_floor; /* greatest index of a tombstone that was given up; see sm.h */
     uint32_t feature_level;     /* of the cluster: feature.h */
+    raft_index restored_index; /* of the restore that this state came by since the start; 0: none */
     struct sm_history_view history;
 };
 

@@ -30,6 +30,7 @@ enum sm_reason {
     SM_TOKEN_REUSED = 15,      /* for a request that is not the one it came with first */
     SM_TOO_MANY_TOKENS = 16,   /* past SM_TOKENS_MAX, or SM_TOKENS_BYTES_MAX */
     SM_CHECK_IS_CRITICAL = 17, /* of the node that a session would be tied to */
+    SM_RESTORE_BROKEN = 18,    /* something came in between, or it is not what its begin said */
     SM_REASONS_COUNT,
 };
 

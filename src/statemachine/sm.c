@@ -40,6 +40,9 @@ void sm_free(struct sm *sm)
     if (sm == NULL) {
         return;
     }
+    sm_restore_discard(sm);
+    sm_free(sm->discarded);
+    sm_free(sm->successor);
     for (uint32_t i = 0; i < SM_MAPS_COUNT; i++) {
         omap_clear(sm_map(sm, i));
     }
@@ -105,6 +108,15 @@ void sm_apply_command(struct sm *sm, const struct sm_place *place, const struct 
     case SM_COMMAND_ONCE:
         sm_once_apply(sm, place, &command->once, ret);
         break;
+    case SM_COMMAND_RESTORE_BEGIN:
+        sm_restore_apply_begin(sm, place, &command->restore);
+        break;
+    case SM_COMMAND_RESTORE_RECORD:
+        sm_restore_apply_record(sm, place, &command->restore, ret);
+        break;
+    case SM_COMMAND_RESTORE_END:
+        sm_restore_apply_end(sm, place, ret);
+        break;
     case SM_COMMAND_FEATURE_LEVEL:
         raise_feature_level(sm, command->feature_level.level);
         break;
@@ -129,6 +141,7 @@ enum rk_status sm_apply(struct sm *sm, const struct sm_place *place, struct rk_b
     }
     sm_result_init(ret);
     ret->index = place->index;
+    sm_restore_pass(sm, place, &decoded);
     sm->cause = sm_tell_cause(&decoded);
     sm_apply_command(sm, place, &decoded, ret);
     ret->accepted = ret->reason == SM_DONE;
@@ -140,6 +153,7 @@ void sm_skip(struct sm *sm, const struct sm_place *place)
 {
     RK_ASSERT(place->index >= sm->last_applied);
     if (place->index > sm->last_applied) {
+        sm_restore_pass(sm, place, NULL);
         pass(sm, place);
     }
 }
@@ -174,6 +188,7 @@ struct sm_root sm_view(const struct sm *sm)
         .session_index = sm->session_index,
         .tombstone_floor = sm->tombstones.floor,
         .feature_level = sm->feature_level,
+        .restored_index = sm->restored_index,
         .history = sm_history_view(&sm->history),
     };
 }

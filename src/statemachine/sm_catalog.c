@@ -46,6 +46,19 @@ void sm_catalog_untie(struct sm *sm, struct rk_bytes node, const struct session_
     RK_ASSERT(was_there);
 }
 
+void sm_catalog_follow(struct sm *sm, const struct omap_entry *session)
+{
+    struct session_record record;
+    struct session_id id;
+    const enum rk_status status = session_record_decode(session->value, &record);
+
+    RK_ASSERT(status == RK_OK); /* looked at when it was read */
+    if (record.checks_count > 0) {
+        memcpy(id.bytes, session->key.data, SESSION_ID_SIZE);
+        sm_catalog_tie(sm, record.node, &id);
+    }
+}
+
 void sm_catalog_rebuild(struct sm *sm)
 {
     const struct omap_cut start = {.side = OMAP_BEFORE};
@@ -53,15 +66,8 @@ void sm_catalog_rebuild(struct sm *sm)
 
     for (struct omap_place at = omap_first_after(sm->sessions.root, start); at.item != NULL;
          at = omap_next(sm->sessions.root, at)) {
-        struct session_record record;
-        struct session_id id;
         omap_item_read(at.item, &entry);
-        const enum rk_status status = session_record_decode(entry.value, &record);
-        RK_ASSERT(status == RK_OK); /* looked at when it was read */
-        if (record.checks_count > 0) {
-            memcpy(id.bytes, entry.key.data, SESSION_ID_SIZE);
-            sm_catalog_tie(sm, record.node, &id);
-        }
+        sm_catalog_follow(sm, &entry);
     }
 }
 

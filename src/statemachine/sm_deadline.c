@@ -58,7 +58,14 @@ void sm_deadline_remove(struct sm *sm, const struct sm_deadline *deadline)
     RK_ASSERT(was_there);
 }
 
-/* In each of these maps the flags of an entry say when it ends; 0: never. */
+void sm_deadline_follow(struct sm *sm, enum sm_deadline_kind kind, const struct omap_entry *entry)
+{
+    if (entry->flags > 0) {
+        sm_deadline_add(
+            sm, &(struct sm_deadline){.time_ms = entry->flags, .kind = kind, .name = entry->key});
+    }
+}
+
 static void rebuild_of(struct sm *sm, enum sm_deadline_kind kind, const struct omap_node *root)
 {
     const struct omap_cut start = {.side = OMAP_BEFORE};
@@ -67,10 +74,7 @@ static void rebuild_of(struct sm *sm, enum sm_deadline_kind kind, const struct o
     for (struct omap_place at = omap_first_after(root, start); at.item != NULL;
          at = omap_next(root, at)) {
         omap_item_read(at.item, &entry);
-        if (entry.flags > 0) {
-            sm_deadline_add(
-                sm, &(struct sm_deadline){.time_ms = entry.flags, .kind = kind, .name = entry.key});
-        }
+        sm_deadline_follow(sm, kind, &entry);
     }
 }
 

@@ -34,8 +34,12 @@ struct sm {
     uint32_t feature_level;   /* of the cluster */
     bool is_changed;          /* since the last publication */
     struct sm_history history;
-    uint64_t answer_cost_max; /* of a transaction; see txn.h */
-    enum sm_cause cause;      /* of what the entry under way changes */
+    uint64_t answer_cost_max;  /* of a transaction; see txn.h */
+    raft_index restored_index; /* of the restore that this state came by since the start; 0: none */
+    struct sm_restore *restore; /* under way; NULL: none */
+    struct sm *successor;       /* made by an end, not taken yet */
+    struct sm *discarded;       /* gathered in vain, not taken yet */
+    enum sm_cause cause;        /* of what the entry under way changes */
 
     /* Follow from the maps above, and are in no root and no image. `held` and `deadlines` may name a
      * key too many (a deleted prefix leaves it behind), which `locks` and `ttls` then deny. */
@@ -108,6 +112,7 @@ void sm_lock_drop_all(struct sm *sm, raft_index index, const struct session_id *
 void sm_lock_sweep_delays(struct sm *sm, uint64_t time_ms);
 /* The rebuilds make, after an image was read, what follows from the maps above. */
 void sm_lock_rebuild(struct sm *sm);
+void sm_lock_follow(struct sm *sm, const struct omap_entry *lock); /* of one lock */
 
 /* How many keys the session holds, or a few more. */
 uint64_t sm_lock_count(const struct sm *sm, const struct session_id *id);
@@ -121,10 +126,36 @@ bool sm_catalog_is_critical(const struct sm *sm, struct rk_bytes node);
 void sm_catalog_tie(struct sm *sm, struct rk_bytes node, const struct session_id *id);
 void sm_catalog_untie(struct sm *sm, struct rk_bytes node, const struct session_id *id);
 void sm_catalog_rebuild(struct sm *sm);
+void sm_catalog_follow(struct sm *sm, const struct omap_entry *session); /* of one session */
 
 /* sm_txn.c: all operations or none. */
 void sm_txn_apply(struct sm *sm, const struct sm_place *place, const struct sm_command_txn *txn,
                   struct sm_result *ret);
+
+/* sm_restore.c: the whole state replaced. */
+/* Before an entry: what is not the next part of the restore under way ends it. NULL: no command. */
+void sm_restore_pass(struct sm *sm, const struct sm_place *place, const struct sm_command *command);
+void sm_restore_apply_begin(struct sm *sm, const struct sm_place *place,
+                            const struct sm_command_restore *command);
+void sm_restore_apply_record(struct sm *sm, const struct sm_place *place,
+                             const struct sm_command_restore *command, struct sm_result *ret);
+void sm_restore_apply_end(struct sm *sm, const struct sm_place *place, struct sm_result *ret);
+void sm_restore_discard(struct sm *sm);
+
+/* image.c: a reader that builds what a restore makes of the image. `restore` is borrowed; its time may
+ * rise between records. */
+struct sm_image_restore {
+    raft_index index;       /* of the end */
+    uint64_t time_ms;       /* cluster time here */
+    uint64_t image_time_ms; /* and when the image was made, there; set by the reader */
+};
+struct sm_image_reader *sm_image_reader_new_restoring(struct sm_image_restore *restore);
+/* The state machine as far as it is built becomes the caller's. */
+struct sm *sm_image_reader_take(struct sm_image_reader *reader);
+/* For that: an entry of a table as it is restored, and what follows from it. */
+void sm_restore_adapt(const struct sm_image_restore *restore, uint8_t type,
+                      struct omap_entry *entry);
+void sm_restore_follow(struct sm *sm, uint8_t type, const struct omap_entry *entry);
 
 /* sm_once.c: requests with a token. */
 void sm_once_apply(struct sm *sm, const struct sm_place *place, const struct sm_command_once *once,
@@ -146,6 +177,8 @@ void sm_session_apply_renew(struct sm *sm, const struct sm_place *place,
 /* Ends what was listed, unless another term's leader listed it or it was renewed since; sweeps. */
 void sm_session_apply_expire(struct sm *sm, const struct sm_place *place,
                              const struct sm_command_expire *expire);
+/* When a session that is renewed at `time_ms` ends; 0: never. */
+uint64_t sm_session_ends_ms(const struct omap_entry *entry, uint64_t time_ms);
 bool sm_session_exists(const struct sm *sm, const struct session_id *id);
 /* Lists what is over; see sm_find_expired(). */
 void sm_session_find_expired(const struct sm *sm, const struct sm_place *now, struct rk_buf *items,
@@ -167,6 +200,8 @@ struct sm_deadline {
 };
 void sm_deadline_add(struct sm *sm, const struct sm_deadline *deadline);
 void sm_deadline_rebuild(struct sm *sm);
+/* Of an entry whose flags say when it ends; 0: never. */
+void sm_deadline_follow(struct sm *sm, enum sm_deadline_kind kind, const struct omap_entry *entry);
 void sm_deadline_remove(struct sm *sm, const struct sm_deadline *deadline);
 /* The earliest of that kind, and the one after `before`; false: there is none. The name is lent
  * until the next sm_reclaim(). */

@@ -322,16 +322,22 @@ void sm_lock_drop_all(struct sm *sm, raft_index index, const struct session_id *
     }
 }
 
+void sm_lock_follow(struct sm *sm, const struct omap_entry *lock)
+{
+    struct session_id id;
+
+    memcpy(id.bytes, lock->value.data, SESSION_ID_SIZE);
+    held_add(sm, &id, lock->key);
+}
+
 void sm_lock_rebuild(struct sm *sm)
 {
     const struct omap_cut start = {.side = OMAP_BEFORE};
     struct omap_entry entry;
-    struct session_id id;
 
     for (struct omap_place at = omap_first_after(sm->locks.root, start); at.item != NULL;
          at = omap_next(sm->locks.root, at)) {
         omap_item_read(at.item, &entry);
-        memcpy(id.bytes, entry.value.data, SESSION_ID_SIZE);
-        held_add(sm, &id, entry.key);
+        sm_lock_follow(sm, &entry);
     }
 }

@@ -45,6 +45,13 @@ static uint64_t ends_at(const struct session_record *record, uint64_t time_ms)
     return sm_time_add(time_ms, record->is_exact ? record->ttl_ms : 2 * record->ttl_ms);
 }
 
+uint64_t sm_session_ends_ms(const struct omap_entry *entry, uint64_t time_ms)
+{
+    const struct session_record record = record_of(entry);
+
+    return ends_at(&record, time_ms);
+}
+
 static void deadline_set(struct sm *sm, const struct session_id *id, uint64_t before_ms,
                          uint64_t after_ms)
 {

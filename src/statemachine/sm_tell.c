@@ -30,6 +30,9 @@ enum sm_cause sm_tell_cause(const struct sm_command *command)
     case SM_COMMAND_ONCE: /* what is inside says so itself */
     case SM_COMMAND_EXPIRE:
     case SM_COMMAND_EXPIRE_KEYS:
+    case SM_COMMAND_RESTORE_BEGIN: /* these three tell of nothing: the history begins anew */
+    case SM_COMMAND_RESTORE_RECORD:
+    case SM_COMMAND_RESTORE_END:
     case SM_COMMAND_FEATURE_LEVEL:
         break;
     }

@@ -306,9 +306,13 @@ static void due_pop(struct sm_watch_set *set)
     group_free_if_empty(set, group);
 }
 
-static bool is_woken(struct sm_watcher *watcher, const struct sm_topic_state *state)
+/* A restore wakes all: what was not there and is not there now may have been there in between, for all
+ * that the watcher knows of the state that it is told about now. */
+static bool is_woken(struct sm_watcher *watcher, const struct sm_topic_state *state,
+                     raft_index restored_index)
 {
-    const bool is_absent_still = watcher->was_absent && state->is_absent;
+    const bool is_absent_still =
+        watcher->was_absent && state->is_absent && restored_index <= watcher->after;
 
     watcher->was_absent = state->is_absent;
     return state->index > watcher->after && !is_absent_still;
@@ -325,7 +329,7 @@ static struct sm_watcher *group_next(struct sm_watch_set *set, struct sm_watch_g
     while (*budget > 0 && !ring_is_empty(&group->touched)) {
         struct sm_watcher *watcher = group->touched.next;
         (*budget)--;
-        if (is_woken(watcher, &group->state)) {
+        if (is_woken(watcher, &group->state, set->root.restored_index)) {
             (void)unregister(watcher);
             return watcher;
         }

@@ -147,6 +147,9 @@ static void check_command(const struct sm_command *command)
     case SM_COMMAND_NODE_CLEAR:
     case SM_COMMAND_EXPIRE:
     case SM_COMMAND_EXPIRE_KEYS:
+    case SM_COMMAND_RESTORE_BEGIN:
+    case SM_COMMAND_RESTORE_RECORD:
+    case SM_COMMAND_RESTORE_END:
     case SM_COMMAND_FEATURE_LEVEL:
         RK_ASSERT(false); /* nobody but the leader itself */
         break;
@@ -203,6 +206,9 @@ static void try_request(const struct http_request *request)
         break;
     case API_READ:
         finish_read(&call, &node, &response);
+        break;
+    case API_RESTORE:
+        RK_ASSERT(false); /* no request here has a sink */
         break;
     case API_ADMIN:
         RK_ASSERT(call.admin != NULL);

@@ -290,6 +290,10 @@ static void random_command(struct sm_command *ret, struct name *name)
     case SM_COMMAND_ONCE:
         random_once(ret, name);
         break;
+    case SM_COMMAND_RESTORE_BEGIN: /* test_sm_restore.c */
+    case SM_COMMAND_RESTORE_RECORD:
+    case SM_COMMAND_RESTORE_END:
+        break;
     case SM_COMMAND_FEATURE_LEVEL:
         ret->feature_level.level = 1 + (uint32_t)rk_prng_below(&prng, 4);
         break;
