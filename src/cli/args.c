@@ -28,6 +28,8 @@ static const struct flag flags[] = {
     {"fence-env", true, ARGS_FENCE_ENV},
     {"limit", true, ARGS_LIMIT},
     {"start-after", true, ARGS_START_AFTER},
+    {"data-dir", true, ARGS_DATA_DIR},
+    {"cluster-id", true, ARGS_CLUSTER_ID},
 };
 
 const char *args_flag_name(enum args_flag flag)
@@ -84,6 +86,12 @@ static enum rk_status flag_store(const struct flag *flag, const char *value, str
     case ARGS_FENCE_ENV:
         args->fence_env = value;
         return *value == '\0' || strchr(value, '=') != NULL ? RK_INVALID : RK_OK;
+    case ARGS_DATA_DIR:
+        args->data_dir = value;
+        return *value == '\0' ? RK_INVALID : RK_OK;
+    case ARGS_CLUSTER_ID:
+        args->cluster_id = value;
+        return strlen(value) == 32 ? RK_OK : RK_INVALID;
     default:
         break;
     }
@@ -101,7 +109,16 @@ static const char *value_meant(uint32_t bit)
     if (bit == ARGS_TIMEOUT || bit == ARGS_TTL) {
         return "a time such as 30s or 5m";
     }
-    return bit == ARGS_FENCE_ENV ? "the name of a variable" : "a number from 0 to 2^64-1";
+    switch (bit) {
+    case ARGS_FENCE_ENV:
+        return "the name of a variable";
+    case ARGS_DATA_DIR:
+        return "a directory";
+    case ARGS_CLUSTER_ID:
+        return "32 hexadecimal digits, as in `raftkv snapshot inspect` or /v1/status/node";
+    default:
+        return "a number from 0 to 2^64-1";
+    }
 }
 
 /* Reads the flag at argv[*at] and moves *at behind it and its value. */

@@ -27,6 +27,8 @@ enum args_flag {
     ARGS_FENCE_ENV = 1 << 8,
     ARGS_LIMIT = 1 << 9,
     ARGS_START_AFTER = 1 << 10,
+    ARGS_DATA_DIR = 1 << 20,
+    ARGS_CLUSTER_ID = 1 << 21,
 };
 
 struct args {
@@ -42,6 +44,8 @@ struct args {
     uint64_t limit;          /* of ARGS_LIMIT */
     const char *fence_env;   /* of ARGS_FENCE_ENV */
     const char *start_after; /* of ARGS_START_AFTER */
+    const char *data_dir;    /* of ARGS_DATA_DIR */
+    const char *cluster_id;  /* of ARGS_CLUSTER_ID */
     const char *words[ARGS_WORDS_MAX];
     uint32_t words_count;
 };

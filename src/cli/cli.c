@@ -104,6 +104,13 @@ static const struct command commands[] = {
      cmd_member_replace,
      "OLD NEW PEER_ADDR [--timeout TIME]",
      "put NEW in the place of OLD; return when it votes and OLD is out"},
+    {{"recover", NULL},
+     0,
+     0,
+     ARGS_DATA_DIR | ARGS_CLUSTER_ID,
+     cmd_recover,
+     "--data-dir DIR --cluster-id ID",
+     "make a stopped node's directory a cluster of its own, when the quorum is gone for good"},
     {{"session", "destroy"}, 1, 1, 0, cmd_session_destroy, "ID", "end it; its keys are let go"},
     {{"session", "info"}, 1, 1, 0, cmd_session_info, "ID", "print one session"},
     {{"session", "list"}, 0, 0, 0, cmd_session_list, "", "print all sessions"},
@@ -171,6 +178,7 @@ static void help_print(FILE *file)
         "  --limit N     at most so many keys; --start-after KEY: only those that follow it\n"
         "  --fence-env VARIABLE  where the command finds its fencing token (RAFTKV_FENCE)\n"
         "  --timeout TIME  how long to wait for its vote, as 30s or 5m (default 5m)\n"
+        "  --data-dir DIR, --cluster-id ID  of a node that does not run; the id that it must have\n"
         "  --            what follows are words, also those that begin with a dash\n\n"
         "Exit status: 0 done, 1 the server said no, 2 usage.\n",
         default_addr);

@@ -56,3 +56,8 @@ bool files_sync_directory_of(const char *path)
     const bool is_closed = close(fd) == 0;
     return is_synced && is_closed;
 }
+
+bool files_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}

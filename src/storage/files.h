@@ -29,6 +29,9 @@ RK_MUST_USE enum rk_status complaint_refuse_errno(const struct complaint *compla
 /* RK_FULL for a full disk or quota, else RK_IO. */
 enum rk_status files_status(int error);
 
+/* Whether there is something of that name. */
+bool files_exists(const char *path);
+
 /* Syncs the directory that holds `path`: only then is a new or renamed file sure to be found
  * again (correctness 59). On false, errno is set. */
 RK_MUST_USE bool files_sync_directory_of(const char *path);

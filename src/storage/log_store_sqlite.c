@@ -360,11 +360,12 @@ static enum rk_status load_identity(const struct complaint *complaint,
     if (status != RK_OK) {
         return status;
     }
-    if (strcmp(text, node_name) != 0) {
+    if (node_name != NULL && strcmp(text, node_name) != 0) {
         return complaint_refuse(complaint, RK_CONFLICT, "belongs to node %s, this is node %s", text,
                                 node_name);
     }
-    (void)snprintf(identity->node_name, sizeof(identity->node_name), "%s", node_name);
+    (void)snprintf(identity->node_name, sizeof(identity->node_name), "%.*s", RK_NODE_NAME_SIZE_MAX,
+                   text);
     status = log_db_get_meta(complaint, self->db, "incarnation", text, sizeof(text));
     if (status == RK_OK &&
         (rk_parse_hex64(text, &identity->incarnation) != RK_OK || identity->incarnation == 0)) {
@@ -571,9 +572,12 @@ enum rk_status log_store_sqlite_open(const struct log_store_sqlite_options *opti
     const struct complaint complaint = {options->path, message, message_size};
     enum rk_status status = RK_OK;
 
-    RK_ASSERT(strlen(options->node_name) <= RK_NODE_NAME_SIZE_MAX);
-    RK_ASSERT(options->incarnation != 0);
+    if (access(options->path, F_OK) != 0 && options->node_name == NULL) {
+        return complaint_refuse_errno(&complaint, "cannot open");
+    }
     if (access(options->path, F_OK) != 0) {
+        RK_ASSERT(strlen(options->node_name) <= RK_NODE_NAME_SIZE_MAX);
+        RK_ASSERT(options->incarnation != 0);
         status = log_db_create(&complaint, options);
         if (status != RK_OK) {
             return status;

@@ -11,7 +11,8 @@
 
 struct log_store_sqlite_options {
     const char *path; /* of raft.db; created 0600 when absent */
-    /* The name to write into a new database and to compare with that of an old one. */
+    /* The name to write into a new database and to compare with that of an old one. NULL: whatever it is,
+     * and there must be one. */
     const char *node_name;
     uint64_t incarnation;      /* for a new database */
     uint64_t checkpoint_bytes; /* WAL size from which maintain() checkpoints; 0: the default */
