@@ -5,7 +5,6 @@ import wire
 from registry import case
 from wire import check, same, until
 
-CATALOG = "the catalog of the nodes themselves"
 SERVICES = "services that clients register"
 
 
@@ -18,7 +17,7 @@ def names(answer):
     return [instance["Service"]["ID"] for instance in answer.json()]
 
 
-@case(54, "a fresh cluster's catalog has its own entries only", waits_for=CATALOG)
+@case(54, "a fresh cluster's catalog has its own entries only")
 def fresh(site):
     services = site.ask("GET", "catalog/services")
     check(services.index >= 1, "index")
@@ -113,7 +112,7 @@ def catalog(site):
         put_catalog(site, "deregister", Node=node)
 
 
-@case("60a", "every node is in the catalog, with the service consul and its serfHealth", waits_for=CATALOG)
+@case("60a", "every node is in the catalog, with the service consul and its serfHealth")
 def own_entries(site):
     nodes = site.ask("GET", "catalog/nodes")
     check(nodes.index >= 1, "index")
@@ -131,7 +130,7 @@ def own_entries(site):
     site.ask("GET", "health/checks/consul").is_as(200, wire.JSON, b"[]")
 
 
-@case(61, "catalog and health list the instances of a service in one order", waits_for=CATALOG)
+@case(61, "catalog and health list the instances of a service in one order")
 def one_order(site):
     catalogued = site.ask("GET", "catalog/service/consul").json()
     healthy = site.ask("GET", "health/service/consul").json()

@@ -196,7 +196,8 @@ static void read_component_key(struct reader *reader, const char *line, size_t i
         const bool in_path =
             strcmp(reader->parameter, "key") == 0 || strcmp(reader->parameter, "path") == 0 ||
             strcmp(reader->parameter, "member") == 0 || strcmp(reader->parameter, "session") == 0 ||
-            strcmp(reader->parameter, "node") == 0;
+            strcmp(reader->parameter, "node") == 0 || strcmp(reader->parameter, "service") == 0 ||
+            strcmp(reader->parameter, "state") == 0;
         const bool in_header = strcmp(reader->parameter, "Idempotency-Key") == 0;
         if (strcmp(value, in_header ? "header" : in_path ? "path" : "query") != 0) {
             problem(line, "a parameter in the wrong place");
