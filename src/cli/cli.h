@@ -45,6 +45,7 @@ enum cli_exit cmd_member_list(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_promote(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_remove(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_replace(struct cli *cli, const struct args *args);
+enum cli_exit cmd_inspect(struct cli *cli, const struct args *args);
 enum cli_exit cmd_recover(struct cli *cli, const struct args *args);
 enum cli_exit cmd_session_destroy(struct cli *cli, const struct args *args);
 enum cli_exit cmd_session_info(struct cli *cli, const struct args *args);

@@ -274,8 +274,27 @@ static enum rk_status open_all(const struct complaint *complaint, struct data_di
     return status;
 }
 
-enum rk_status data_dir_open(const char *path, struct data_dir **ret, char *message,
-                             size_t message_size)
+/* A directory that was copied may have no LOCK: then nobody runs on it. */
+static enum rk_status look_at_all(const struct complaint *complaint, struct data_dir *dir)
+{
+    dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->fd < 0 || faccessat(dir->fd, "raft.db", F_OK, 0) != 0) {
+        return complaint_refuse(complaint, RK_INVALID, "no data directory: no raft.db");
+    }
+    dir->lock_fd = openat(dir->fd, "LOCK", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir->lock_fd < 0 && errno != ENOENT) {
+        return complaint_refuse_errno(complaint, "cannot open LOCK");
+    }
+    if (dir->lock_fd >= 0 && flock(dir->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK ? refuse_locked(complaint, dir->lock_fd)
+                                    : complaint_refuse_errno(complaint, "cannot lock LOCK");
+    }
+    return RK_OK;
+}
+
+static enum rk_status
+open_by(enum rk_status (*how)(const struct complaint *complaint, struct data_dir *dir),
+        const char *path, struct data_dir **ret, char *message, size_t message_size)
 {
     const struct complaint complaint = {path, message, message_size};
     const size_t length = strlen(path);
@@ -287,13 +306,25 @@ enum rk_status data_dir_open(const char *path, struct data_dir **ret, char *mess
     memcpy(dir->path, path, length + 1);
     dir->fd = -1;
     dir->lock_fd = -1;
-    const enum rk_status status = open_all(&complaint, dir);
+    const enum rk_status status = how(&complaint, dir);
     if (status != RK_OK) {
         data_dir_close(dir);
         return status;
     }
     *ret = dir;
     return RK_OK;
+}
+
+enum rk_status data_dir_open(const char *path, struct data_dir **ret, char *message,
+                             size_t message_size)
+{
+    return open_by(open_all, path, ret, message, message_size);
+}
+
+enum rk_status data_dir_look(const char *path, struct data_dir **ret, char *message,
+                             size_t message_size)
+{
+    return open_by(look_at_all, path, ret, message, message_size);
 }
 
 const char *data_dir_path(struct data_dir *dir, const char *name)

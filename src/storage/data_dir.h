@@ -18,6 +18,12 @@
 
 struct data_dir;
 
+/* For somebody who only looks: the directory as it is, locked against a node; nothing is made, removed or
+ * written. Errors: RK_BUSY (another process has it), RK_INVALID (not a data directory), RK_IO; `message`
+ * then says why, and *ret is untouched. */
+RK_MUST_USE enum rk_status data_dir_look(const char *path, struct data_dir **ret, char *message,
+                                         size_t message_size);
+
 /* Creates the directory (0700, parents too) when absent, locks it, removes leftovers, makes the
  * ballast when there is room. Errors: RK_BUSY (another process has it), RK_INVALID (not a
  * directory, wrong owner, group or others may write), RK_IO, RK_FULL (cannot even be locked);

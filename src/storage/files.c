@@ -61,3 +61,40 @@ bool files_exists(const char *path)
 {
     return access(path, F_OK) == 0;
 }
+
+static enum rk_status copy_bytes(int from, int to)
+{
+    char block[64 * 1024];
+
+    for (;;) {
+        const ssize_t got = read(from, block, sizeof(block));
+        if (got == 0) {
+            return RK_OK;
+        }
+        for (ssize_t done = 0; done < got;) {
+            const ssize_t written = write(to, block + done, (size_t)(got - done));
+            if (written < 0) {
+                return files_status(errno);
+            }
+            done += written;
+        }
+        if (got < 0) {
+            return files_status(errno);
+        }
+    }
+}
+
+enum rk_status files_copy(const char *from, const char *to)
+{
+    const int from_fd = open(from, O_RDONLY | O_CLOEXEC);
+    if (from_fd < 0) {
+        return files_status(errno);
+    }
+    const int to_fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    const enum rk_status status = to_fd < 0 ? files_status(errno) : copy_bytes(from_fd, to_fd);
+    if (to_fd >= 0) {
+        (void)close(to_fd);
+    }
+    (void)close(from_fd);
+    return status;
+}

@@ -29,6 +29,9 @@ RK_MUST_USE enum rk_status complaint_refuse_errno(const struct complaint *compla
 /* RK_FULL for a full disk or quota, else RK_IO. */
 enum rk_status files_status(int error);
 
+/* Copies a file, or as much of it as there is now. Errors: RK_IO, RK_FULL; errno says which. */
+RK_MUST_USE enum rk_status files_copy(const char *from, const char *to);
+
 /* Whether there is something of that name. */
 bool files_exists(const char *path);
 
