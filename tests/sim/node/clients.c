@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/parse.h"
 #include "sim/node/oracles.h"
 
@@ -72,6 +73,34 @@ static void fill_put(struct op *op, uint32_t padding)
     }
 }
 
+/* All of it or nothing: the set and its condition are two operations of one transaction. */
+static void fill_txn(struct op *op)
+{
+    char text[16];
+    char condition[96];
+    struct rk_buf value;
+
+    (void)snprintf(text, sizeof(text), "%u ", op->first);
+    rk_buf_init(&value, sizeof(op->body));
+    rk_base64_encode((struct rk_bytes){(const uint8_t *)text, (uint32_t)strlen(text)}, &value);
+    if (op->cas == 0) {
+        (void)snprintf(condition, sizeof(condition), "\"check-not-exists\",\"Key\":\"k%u\"",
+                       op->other_key);
+    } else {
+        (void)snprintf(condition, sizeof(condition),
+                       "\"check-index\",\"Key\":\"k%u\",\"Index\":%" PRIu64, op->other_key,
+                       op->cas);
+    }
+    (void)snprintf(
+        op->body, sizeof(op->body),
+        "[{\"KV\":{\"Verb\":%s}},{\"KV\":{\"Verb\":\"set\",\"Key\":\"k%u\",\"Value\":\"%.*s\","
+        "\"Flags\":%u}}]",
+        condition, op->key, (int)value.size, (const char *)value.data, op->first);
+    rk_buf_done(&value);
+    (void)snprintf(op->target, sizeof(op->target), "/v1/txn");
+    fill_request(op, HTTP_PUT, "PUT");
+}
+
 static void fill_operation(struct world *world, struct op *op)
 {
     switch (op->kind) {
@@ -79,6 +108,9 @@ static void fill_operation(struct world *world, struct op *op)
     case OP_CAS:
         /* The same number gives the same body: a repetition is the same request. */
         fill_put(op, op->first * 37 % 128);
+        break;
+    case OP_TXN:
+        fill_txn(op);
         break;
     case OP_DELETE:
         (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u", op->key);
@@ -135,6 +167,16 @@ static void draw_wait(struct world *world, struct op *op)
     }
 }
 
+static void draw_txn(struct world *world, struct op *op)
+{
+    if (op->kind == OP_PUT && world->knobs.txn_percent > 0 &&
+        tape_draw(&world->tape, TAPE_CLIENT, 100) < world->knobs.txn_percent) {
+        op->kind = OP_TXN;
+        op->other_key = tape_draw(&world->tape, TAPE_CLIENT, world->knobs.keys);
+        op->cas = world->clients[op->client].known[op->other_key];
+    }
+}
+
 static struct op *draw_operation(struct world *world, uint32_t client)
 {
     if (world->ops_count >= OPS_OF_CLIENTS_MAX) {
@@ -148,6 +190,7 @@ static struct op *draw_operation(struct world *world, uint32_t client)
         op->cas = world->clients[client].known[op->key];
     }
     draw_wait(world, op);
+    draw_txn(world, op);
     op->has_token = (op->kind == OP_PUT || op->kind == OP_CAS) &&
                     tape_draw(&world->tape, TAPE_CLIENT, 100) < world->knobs.token_percent;
     fill_operation(world, op);
@@ -250,7 +293,8 @@ static enum op_state claim_of(const struct op *op, const struct http_response *r
 {
     const char *outcome = header_text(response, "X-Raftkv-Outcome");
 
-    if (response->status == 200 || (response->status == 404 && op_is_read(op))) {
+    if (response->status == 200 || (response->status == 409 && op->kind == OP_TXN) ||
+        (response->status == 404 && op_is_read(op))) {
         return OP_DONE;
     }
     if (op_is_lock(op) && is_session_gone(op, response)) {
@@ -288,7 +332,8 @@ static void read_answer(struct op *op, const struct http_response *response)
         memcpy(op->session, response->body.data + 7, SESSION_ID_TEXT_SIZE - 1);
     }
     op->accepted = body_is(response, "true") ||
-                   ((op->kind == OP_SESSION || op->kind == OP_RENEW) && response->status == 200);
+                   ((op->kind == OP_TXN || op->kind == OP_SESSION || op->kind == OP_RENEW) &&
+                    response->status == 200);
     op->witness = header_number(response, "X-Consul-Index");
 }
 

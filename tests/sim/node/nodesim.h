@@ -63,6 +63,8 @@
     X(logs_given_up)          \
     X(snapshots_damaged)      \
     X(snapshots_lost)         \
+    X(txns_done)              \
+    X(txns_that_failed)       \
     X(locks_taken)            \
     X(sessions_expired)       \
     X(waits_woken)            \

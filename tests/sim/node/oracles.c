@@ -43,10 +43,29 @@ bool host_entry(const struct host *host, raft_index index, struct image_entry *r
 
 /* -- what goes into a log -- */
 
+/* A condition on one key, and what is set then. */
+struct txn_parts {
+    struct sm_kv_op check;
+    struct sm_kv_op set;
+};
+
+static bool txn_parts(const struct sm_command *command, struct txn_parts *ret)
+{
+    if (command->type != SM_COMMAND_TXN) {
+        return false;
+    }
+    struct rk_bytes rest = command->txn.ops;
+    return sm_kv_op_next(&rest, &ret->check) && sm_kv_op_next(&rest, &ret->set);
+}
+
 static uint32_t uid_of(const struct sm_command *command)
 {
     if (command->type == SM_COMMAND_KV_OP) {
         return (uint32_t)command->op.flags;
+    }
+    struct txn_parts txn;
+    if (txn_parts(command, &txn)) {
+        return (uint32_t)txn.set.flags;
     }
     return command->type == SM_COMMAND_KV_PUT ? (uint32_t)command->put.flags : 0;
 }
@@ -134,11 +153,29 @@ static uint32_t key_number(struct rk_bytes key)
     return (uint32_t)(key.data[1] - '0');
 }
 
+static void changed(struct world *world, raft_index index)
+{
+    struct committed *entry = &world->committed[index];
+
+    entry->previous = world->key_changed[entry->key];
+    if (entry->accepted) {
+        world->key_changed[entry->key] = index;
+        world->key_modified[entry->key] = entry->is_delete ? 0 : index;
+    }
+}
+
 static void fold(struct world *world, raft_index index, const struct sm_command *command)
 {
     struct committed *entry = &world->committed[index];
     const bool is_delete = command->type == SM_COMMAND_KV_DELETE;
 
+    struct txn_parts txn;
+    if (txn_parts(command, &txn)) {
+        entry->key = key_number(txn.set.key);
+        entry->accepted = world->key_modified[key_number(txn.check.key)] == txn.check.index;
+        changed(world, index);
+        return;
+    }
     if (command->type != SM_COMMAND_KV_PUT && !is_delete) {
         return;
     }
@@ -148,11 +185,7 @@ static void fold(struct world *world, raft_index index, const struct sm_command 
     entry->accepted =
         is_delete ? may_change(world, key, command->delete.has_cas, command->delete.cas, true)
                   : may_change(world, key, command->put.has_cas, command->put.cas, false);
-    entry->previous = world->key_changed[key];
-    if (entry->accepted) {
-        world->key_changed[key] = index;
-        world->key_modified[key] = is_delete ? 0 : index;
-    }
+    changed(world, index);
     world->deletes_logged[key] += is_delete;
 }
 
@@ -391,7 +424,7 @@ static void claimed_write(struct op *op)
     struct world *world = sim_world;
     const raft_index index = op->accepted ? op->witness : world->ops[op->first - 1].log_index;
 
-    if (!op->accepted && op->kind != OP_CAS) {
+    if (!op->accepted && op->kind != OP_CAS && op->kind != OP_TXN) {
         world_fail("O13", "operation %u was answered false", op->number);
     }
     if (index == 0 || index > world->committed_last) {
@@ -481,6 +514,8 @@ void oracle_returned(struct op *op)
         counts->writes_done += op->state == OP_DONE;
         counts->writes_not_done += op->state == OP_NOT_DONE;
         counts->writes_unknown += op->state == OP_UNKNOWN;
+        counts->txns_done += op->state == OP_DONE && op->kind == OP_TXN && op->accepted;
+        counts->txns_that_failed += op->state == OP_DONE && op->kind == OP_TXN && !op->accepted;
         counts->cas_that_failed += op->state == OP_DONE && !op->accepted;
     }
     if (op->state != OP_DONE || op->kind == OP_STALE || op->is_session_gone) {
@@ -503,7 +538,8 @@ void oracle_end(struct world *world)
 
     for (uint32_t i = 0; i < world->ops_count; i++) {
         const struct op *op = &world->ops[i];
-        if (op->state == OP_UNKNOWN && (op->kind == OP_PUT || op->kind == OP_CAS)) {
+        if (op->state == OP_UNKNOWN &&
+            (op->kind == OP_PUT || op->kind == OP_CAS || op->kind == OP_TXN)) {
             counts->unknown_that_committed += op->log_index != 0;
             counts->unknown_that_did_not += op->log_index == 0;
         }

@@ -264,6 +264,7 @@ static void world_open(struct world *world, const struct nodesim_options *option
     }
     draw_snapshots(world);
     world->knobs.holders = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, HOLDERS_MAX + 1) : 0;
+    world->knobs.txn_percent = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, 60) : 0;
     world->knobs.wait_percent = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, 60) : 0;
     world->knobs.watchers = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, WATCHERS_MAX + 1) : 0;
 }

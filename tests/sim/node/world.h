@@ -159,6 +159,7 @@ struct rpc {
 enum op_kind {
     OP_PUT,
     OP_CAS,
+    OP_TXN, /* sets a key if another one is as it was seen */
     OP_DELETE,
     OP_GET,
     OP_STALE,
@@ -177,6 +178,7 @@ struct op {
     enum op_kind kind;
     uint32_t client;
     uint32_t key;
+    uint32_t other_key; /* OP_TXN: must have the index cas */
     uint64_t cas;
     raft_index floor; /* what was acknowledged when it was asked */
     struct host *host;
@@ -321,6 +323,7 @@ struct knobs {
     uint32_t trailing_entries;
     uint32_t holders;
     uint32_t watchers;
+    uint32_t txn_percent;  /* of puts */
     uint32_t wait_percent; /* of reads, that wait for a change */
     uint32_t piece_size;   /* of a snapshot, sent at once; at most */
     /* Per million: of each request or answer, */
