@@ -623,8 +623,8 @@ static bool knows_initial_cluster(const struct node *node)
 /* An old directory must be this node's, of the cluster that the configuration names. */
 static const char *directory_refusal(const struct node *node, const struct member *self)
 {
-    if (self == NULL && node_is_joining(node)) {
-        return NULL; /* it stopped before the entry that names it had come */
+    if (self == NULL && (node_is_joining(node) || node->recover_to.index > 0)) {
+        return NULL; /* it stopped before the entry that names it had come, or has lost it */
     }
     if (self == NULL) {
         return "its configuration does not name this node";

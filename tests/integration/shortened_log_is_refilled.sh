@@ -48,4 +48,21 @@ for ((i = 1; i <= 40; i++)); do
     expect_get "$cut" "key-$i" "$i"
 done
 checksums_are_equal || fail "the nodes differ"
+
+# All of the log is lost, and with it who the members are: the others say so, and the leader sends it.
+for lost in 'UPDATE log SET frame = zeroblob(80) WHERE idx = 1' 'DELETE FROM log'; do
+    nodes_are_level || wait_for 10 "all nodes are level" nodes_are_level
+    node_stop "$cut"
+    : >"$WORK/n$cut.log"
+    python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute(sys.argv[2])
+db.commit()' "$WORK/d$cut/raft.db" "$lost"
+    node_start "$cut"
+    cluster_wait
+    log_says "$cut" 'event=log_refilled' || fail "its log does not say that it was refilled"
+    expect_get "$cut" key-40 40 stale
+done
+wait_for 10 "all nodes are level" nodes_are_level
+checksums_are_equal || fail "the nodes differ"
 finish

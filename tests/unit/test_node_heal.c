@@ -1,8 +1,11 @@
 /* What a start makes of damage: what is given up, what is not, and what the node is then. A directory
  * with a log of LAST entries, term 1, in the real stores; snapshots stand for entries 20 and 40. */
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/frame.h"
 #include "base/heap.h"
@@ -16,6 +19,22 @@ static char dir[MADE_PATH_SIZE];
 static char message[512];
 static struct membership membership;
 static struct node_start_options start;
+
+/* The linker puts this in the place of pread() (--wrap): the file `fails` cannot be read. */
+ssize_t __real_pread(int fd, void *to, size_t size, off_t offset);
+ssize_t __wrap_pread(int fd, void *to, size_t size, off_t offset);
+static ino_t fails; /* 0: none */
+
+ssize_t __wrap_pread(int fd, void *to, size_t size, off_t offset)
+{
+    struct stat status;
+
+    if (fails != 0 && fstat(fd, &status) == 0 && status.st_ino == fails) {
+        errno = EIO;
+        return -1;
+    }
+    return __real_pread(fd, to, size, offset);
+}
 
 static void execute(const char *sql)
 {
@@ -123,12 +142,17 @@ static void take(void)
     snap_job_free(job);
 }
 
-static void damage_snapshot(raft_index index)
+static const char *path_of_snapshot(raft_index index)
 {
-    char name[MADE_PATH_SIZE];
+    static char name[MADE_PATH_SIZE];
 
     (void)snprintf(name, sizeof(name), "snapshots/snap-%016x-%016x.rks", 1U, (unsigned)index);
-    FILE *file = fopen(test_dir_path(dir, name), "r+");
+    return test_dir_path(dir, name);
+}
+
+static void damage_snapshot(raft_index index)
+{
+    FILE *file = fopen(path_of_snapshot(index), "r+");
     ck_assert_ptr_nonnull(file);
     ck_assert_int_eq(fseek(file, 100, SEEK_SET), 0);
     ck_assert_int_ne(fputc('X', file), EOF);
@@ -156,6 +180,7 @@ static void make_directory(raft_index base)
 
 static void begin(void)
 {
+    fails = 0;
     test_dir_make(dir);
     fixture_open();
     fixture_lead();
@@ -218,10 +243,32 @@ START_TEST(whole_directory_is_not_recovering)
 }
 END_TEST
 
+/* What cannot be read (EIO), ends too soon or is gone is as good as damaged. */
+static void lose_newest(int how)
+{
+    struct stat status;
+
+    switch (how) {
+    case 0:
+        damage_snapshot(NEWEST);
+        return;
+    case 1:
+        ck_assert_int_eq(truncate(path_of_snapshot(NEWEST), 150), 0);
+        return;
+    case 2:
+        ck_assert_int_eq(unlink(path_of_snapshot(NEWEST)), 0);
+        return;
+    default:
+        ck_assert_int_eq(stat(path_of_snapshot(NEWEST), &status), 0);
+        fails = status.st_ino;
+        return;
+    }
+}
+
 START_TEST(damaged_newest_snapshot_falls_back_where_the_log_reaches)
 {
     make_directory(OLDER);
-    damage_snapshot(NEWEST);
+    lose_newest(_i);
     ck_assert_int_eq(restore(), RK_OK);
     ck_assert(!fixture.node->view.is_recovering);
     ck_assert_uint_eq(fixture.node->last_applied, OLDER);
@@ -233,7 +280,7 @@ END_TEST
 START_TEST(log_gives_way_to_an_older_snapshot_and_the_node_recovers)
 {
     make_directory(NEWEST);
-    damage_snapshot(NEWEST);
+    lose_newest(_i);
     ck_assert_int_eq(restore(), RK_OK);
     expect_recovering(OLDER, OLDER);
     ck_assert_uint_eq(fixture.node->last_applied, OLDER);
@@ -321,6 +368,24 @@ START_TEST(log_lost_from_its_first_entry_asks_who_it_is)
         fixture_identify(fixture_post_to("/raft/identity", name), &identity);
     }
     node_identity_turn(fixture.node);
+    ck_assert_int_eq(fixture.node->standing, STANDING_ASKING);
+}
+END_TEST
+
+/* The entry that named it is among those that are lost: what is left is older than its membership. */
+START_TEST(log_lost_from_where_it_names_the_node_asks_who_it_is)
+{
+    for (uint32_t i = 0; i + 1 < membership.members_count; i++) {
+        if (strcmp(membership.members[i].name, "n1") == 0) {
+            membership.members[i] = membership.members[membership.members_count - 1];
+        }
+    }
+    membership.members_count--;
+    make_directory(0);
+    execute("UPDATE log SET frame = zeroblob(80) WHERE idx = 45; DELETE FROM snapshot");
+    const enum rk_status status = restore();
+    ck_assert_msg(status == RK_OK, "%s", message);
+    expect_recovering(0, 44);
     ck_assert_int_eq(fixture.node->standing, STANDING_ASKING);
 }
 END_TEST
@@ -477,13 +542,14 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, whole_directory_is_not_recovering);
-    tcase_add_test(tcase, damaged_newest_snapshot_falls_back_where_the_log_reaches);
-    tcase_add_test(tcase, log_gives_way_to_an_older_snapshot_and_the_node_recovers);
+    tcase_add_loop_test(tcase, damaged_newest_snapshot_falls_back_where_the_log_reaches, 0, 4);
+    tcase_add_loop_test(tcase, log_gives_way_to_an_older_snapshot_and_the_node_recovers, 0, 4);
     tcase_add_test(tcase, without_a_snapshot_all_is_given_up_and_the_node_recovers);
     tcase_add_loop_test(tcase, state_begun_anew_comes_from_the_leader_alone, 0, 2);
     tcase_add_loop_test(tcase, log_ends_before_a_damaged_entry_and_the_node_recovers, 0, 3);
     tcase_add_test(tcase, log_damaged_before_the_snapshots_entry_gives_way_to_it);
     tcase_add_test(tcase, log_lost_from_its_first_entry_asks_who_it_is);
+    tcase_add_test(tcase, log_lost_from_where_it_names_the_node_asks_who_it_is);
     tcase_add_loop_test(tcase, node_alone_changes_nothing_and_is_refused, 0, 2);
     tcase_add_loop_test(tcase, bit_rot_in_any_page_of_the_database_gives_no_wrong_answer, 0, 2);
     return run_suite_in_dir("node_heal", tcase);
