@@ -169,6 +169,7 @@ START_TEST(case_63_access_control_is_off)
         expect(methods[i], "/v1/acl/list", "", 401, "ACL support disabled");
         expect(methods[i], "/v1/acl/info/x?token=root", "", 401, "ACL support disabled");
     }
+    expect("PUT", "/v1/agent/token/default", "{}", 401, "ACL support disabled");
     expect("PUT", "/v1/kv/k?token=root", "x", 200, "true");
 }
 END_TEST
