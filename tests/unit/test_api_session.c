@@ -6,6 +6,7 @@
 
 #include "statemachine/command.h"
 #include "support/run.h"
+#include "support/sm_commands.h"
 #include "unit/api_harness.h"
 
 struct text {
@@ -315,6 +316,40 @@ START_TEST(index_of_sessions_moves_with_them_alone)
 }
 END_TEST
 
+START_TEST(sessions_past_the_bound_are_refused_until_one_ends)
+{
+    const struct text id = create("");
+    for (uint32_t i = 1; i < SM_SESSIONS_MAX; i++) {
+        struct session_record record = {.node = {.data = (const uint8_t *)"n1", .size = 2}};
+        (void)sm_do(
+            harness.sm, ++harness.index,
+            &(struct sm_command){.type = SM_COMMAND_SESSION_CREATE,
+                                 .session = {.id = {.bytes = {(uint8_t)i, (uint8_t)(i >> 8), 1}},
+                                             .record = record}});
+    }
+    expect("PUT", "/v1/session/create", "", 429, "Too many sessions");
+    ck_assert_str_eq(header("X-Raftkv-Outcome"), "not-done");
+    ck_assert_str_eq(header("Retry-After"), "1");
+    expect_for("PUT", "/v1/session/destroy/", id, 200, "true");
+    (void)create("");
+}
+END_TEST
+
+START_TEST(locks_of_a_session_past_the_bound_are_refused_until_one_is_given_back)
+{
+    char key[128];
+    const struct text id = create("");
+    for (uint32_t i = 0; i < SM_SESSION_LOCKS_MAX; i++) {
+        (void)snprintf(key, sizeof(key), "/v1/kv/%u?acquire=%.40s", i, id.text);
+        expect("PUT", key, "", 200, "true");
+    }
+    expect_for("PUT", "/v1/kv/more?acquire=", id, 500, "the session holds too many keys");
+    ck_assert_str_eq(header("X-Raftkv-Outcome"), "not-done");
+    expect_for("PUT", "/v1/kv/7?release=", id, 200, "true");
+    expect_for("PUT", "/v1/kv/more?acquire=", id, 200, "true");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("api_session");
@@ -339,5 +374,7 @@ int main(void)
     tcase_add_test(tcase, listing_is_whole_however_many_there_are);
     tcase_add_test(tcase, exact_session_says_so);
     tcase_add_test(tcase, index_of_sessions_moves_with_them_alone);
+    tcase_add_test(tcase, sessions_past_the_bound_are_refused_until_one_ends);
+    tcase_add_test(tcase, locks_of_a_session_past_the_bound_are_refused_until_one_is_given_back);
     return run_suite("api_session", tcase);
 }
