@@ -239,6 +239,25 @@ static enum api_action named_begin(struct api_call *call, enum admin_type type,
     return API_ADMIN;
 }
 
+enum api_action members_repair_begin(struct api_call *call, const struct node_view *node,
+                                     struct http_response *response)
+{
+    static const char *const names[] = {"name", NULL};
+    const enum api_action action = change_begin(call, ADMIN_REPAIR, response);
+
+    (void)node;
+    if (action == API_RESPOND) {
+        return action;
+    }
+    json_t *body = body_parse(call, response);
+    call->admin->items_count = 1;
+    const bool is_good =
+        body != NULL && names_check(body, names, response) &&
+        text_take(body, "name", call->admin->items[0].who, RK_ADDRESS_SIZE_MAX, response);
+    json_decref(body);
+    return is_good ? API_ADMIN : API_RESPOND;
+}
+
 enum api_action members_promote_begin(struct api_call *call, const struct node_view *node,
                                       struct http_response *response)
 {
@@ -354,6 +373,9 @@ static void append_refusal(const struct admin_outcome *outcome, struct rk_buf *t
         return;
     case ADMIN_NOT_TRANSFERABLE:
         rk_buf_append_text(text, "leadership cannot go there: not another voter that answers");
+        return;
+    case ADMIN_DOES_NOT_DIFFER:
+        append_about("nothing to repair: no difference is known of ", outcome, text);
         return;
     case ADMIN_TRANSFER_FAILED:
         rk_buf_append_text(text, "leadership was not taken over within an election timeout");

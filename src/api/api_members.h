@@ -12,6 +12,8 @@
 enum api_action members_add_begin(struct api_call *call, const struct node_view *node,
                                   struct http_response *response);
 /* PATCH /v1/cluster/members/{name or id}: {"role": "voter"}. */
+enum api_action members_repair_begin(struct api_call *call, const struct node_view *node,
+                                     struct http_response *response);
 enum api_action members_promote_begin(struct api_call *call, const struct node_view *node,
                                       struct http_response *response);
 /* DELETE /v1/cluster/members/{name or id}. */

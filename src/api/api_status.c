@@ -69,6 +69,9 @@ static void condition_render(struct rk_json *json, const struct node_view *node)
     rk_json_member_bool(json, "alive", node->is_alive);
     rk_json_member_text(json, "not_alive_reason", node->not_alive_reason);
     rk_json_member_bool(json, "disk_nearly_full", node->is_disk_nearly_full);
+    rk_json_member_u64(json, "differs_at", node->differs);
+    rk_json_member_u64(json, "feature_level", node->feature_level);
+    rk_json_member_u64(json, "feature_level_max", node->feature_level_max);
 }
 
 enum api_action status_node_begin(struct api_call *call, const struct node_view *node,
@@ -136,6 +139,12 @@ static void member_render(struct rk_json *json, const struct node_view_member *m
     rk_json_member_text(json, "client_address", member->client_address);
     rk_json_member_text(json, "role", role_text(member));
     rk_json_member_bool(json, "seen", member->is_seen);
+    if (member->feature_level != 0) {
+        rk_json_member_u64(json, "feature_level", member->feature_level);
+    }
+    if (member->differs != 0) {
+        rk_json_member_u64(json, "differs_at", member->differs);
+    }
     if (member->wants_vote) {
         rk_json_member_bool(json, "wants_vote", true);
     }

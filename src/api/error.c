@@ -42,6 +42,7 @@ const char *error_outcome(enum rk_status status)
     case RK_FULL:
     case RK_BEHIND:
     case RK_RESTORING:
+    case RK_DIFFERS:
         return "not-done";
     case RK_UNKNOWN:
     case RK_IO:

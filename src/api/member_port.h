@@ -17,6 +17,7 @@ enum admin_type {
     ADMIN_PROMOTE,  /* a learner that has caught up */
     ADMIN_REMOVE,   /* a voter, through a joint configuration, or a learner */
     ADMIN_REPLACE,  /* each `who` by a new one, all in one joint configuration */
+    ADMIN_REPAIR,   /* of items[0].who, whose state differs: it begins anew */
     ADMIN_TRANSFER, /* of the leadership: to items[0].who; no item: to the best follower */
 };
 
@@ -53,6 +54,7 @@ enum admin_refusal {
     ADMIN_TOO_MANY_LEARNERS, /* past RAFT_LEARNERS_MAX */
     ADMIN_QUORUM_LOST,       /* numbers: voters that answer, voters, votes that are needed */
     ADMIN_NOT_TRANSFERABLE,  /* `who` may not lead, or nobody is there who could */
+    ADMIN_DOES_NOT_DIFFER,   /* `who`: its state is as the others', or it does not answer */
     ADMIN_TRANSFER_FAILED,   /* it did not take over within an election timeout */
 };
 

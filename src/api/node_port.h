@@ -30,6 +30,8 @@ struct node_view_member {
     uint64_t snapshot_size;   /* of how many; 0: it is not being sent one */
     uint64_t contact_age_ms;  /* since it last answered */
     bool is_alive;            /* this node leads: it is this one, or answered within a timeout */
+    uint32_t feature_level;   /* that it reads, as it said to this node; 0: it did not yet */
+    raft_index differs;       /* where its state was found to differ; 0: it was not */
     uint64_t stable_since_ms; /* Unix time at which is_alive last changed, as this node saw it */
 };
 
@@ -55,6 +57,9 @@ struct node_view {
     bool is_alive;                  /* every loop has turned within its bound */
     char not_alive_reason[96];
     bool is_disk_nearly_full;
+    raft_index differs;         /* this node's own state was found to differ there; 0: it was not */
+    uint32_t feature_level;     /* the cluster's, as far as applied here */
+    uint32_t feature_level_max; /* that this node reads */
     raft_index config_index;    /* of the configuration in force */
     uint32_t failure_tolerance; /* this node leads: voters that may fail, of those that answer */
     uint32_t members_count;

@@ -43,6 +43,7 @@ enum cli_exit cmd_lock(struct cli *cli, const struct args *args); /* else the co
 enum cli_exit cmd_member_add(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_list(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_promote(struct cli *cli, const struct args *args);
+enum cli_exit cmd_member_repair(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_remove(struct cli *cli, const struct args *args);
 enum cli_exit cmd_member_replace(struct cli *cli, const struct args *args);
 enum cli_exit cmd_inspect(struct cli *cli, const struct args *args);

@@ -370,6 +370,28 @@ enum cli_exit cmd_member_promote(struct cli *cli, const struct args *args)
     return result == CLI_DONE ? change_run(cli, args, &change) : result;
 }
 
+enum cli_exit cmd_member_repair(struct cli *cli, const struct args *args)
+{
+    struct change change = {.what = "member repair",
+                            .method = "POST",
+                            .path = "/v1/cluster/members/repair",
+                            .timeout_ms = CLIENT_CALL_TIMEOUT_MS};
+    enum cli_exit result = operands_check(cli, args, change.what);
+    struct rk_buf body;
+    struct rk_json json;
+
+    rk_buf_init(&body, BODY_SIZE_MAX);
+    rk_json_init(&json, &body, false);
+    rk_json_object_begin(&json);
+    put_text(&json, "name", operand(args, 0));
+    rk_json_object_end(&json);
+    result = result == CLI_DONE ? body_check(cli, change.what, &body) : result;
+    change.body = rk_buf_bytes(&body);
+    result = result == CLI_DONE ? change_run(cli, args, &change) : result;
+    rk_buf_done(&body);
+    return result;
+}
+
 enum cli_exit cmd_member_remove(struct cli *cli, const struct args *args)
 {
     const struct change change = {.what = "member remove",

@@ -19,6 +19,15 @@
 #include "raft/message.h"
 #include "raft/types.h"
 
+/* What goes with heartbeats so that replicas compare their states. 0: of that there is nothing to say. */
+struct wire_check {
+    raft_index index;   /* question: tell the digest of the state there; answer: */
+    uint64_t digest;    /* this was the state's digest at `index` */
+    raft_index differs; /* question: the receiver's state was found to differ there; answer: the
+                           sender knows that its own does, and neither serves nor votes */
+    bool is_repair;     /* question: an operator wants the receiver to begin anew */
+};
+
 /* On every request and answer. A cluster id of zeros: the sender is of no cluster yet. */
 struct wire_envelope {
     uint64_t cluster_high;
@@ -29,6 +38,7 @@ struct wire_envelope {
     uint32_t protocol;            /* RK_PROTOCOL_VERSION */
     uint32_t election_timeout_ms; /* of the sender: a setting of the cluster */
     uint32_t feature_level;       /* that the sender reads; 0: it does not say, and is of 0.1 */
+    struct wire_check check;      /* of heartbeats and their answers alone */
 };
 
 /* An append's `previous` carries its chain (design: one record format). */

@@ -59,9 +59,9 @@ static const uint8_t status_codes[] = {
     [RK_OK] = 0,        [RK_INVALID] = 1,   [RK_NOT_FOUND] = 2,  [RK_CONFLICT] = 3,
     [RK_COMPACTED] = 4, [RK_TOO_LARGE] = 5, [RK_BUSY] = 6,       [RK_NOT_LEADER] = 7,
     [RK_NO_LEADER] = 8, [RK_UNKNOWN] = 9,   [RK_FULL] = 10,      [RK_IO] = 11,
-    [RK_CORRUPT] = 12,  [RK_BEHIND] = 13,   [RK_RESTORING] = 14,
+    [RK_CORRUPT] = 12,  [RK_BEHIND] = 13,   [RK_RESTORING] = 14, [RK_DIFFERS] = 15,
 };
-_Static_assert(sizeof status_codes == RK_STATUS_COUNT && RK_STATUS_COUNT == 15,
+_Static_assert(sizeof status_codes == RK_STATUS_COUNT && RK_STATUS_COUNT == 16,
                "a new status needs a number of its own here");
 
 uint8_t wire_status_code(enum rk_status status)

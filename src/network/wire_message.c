@@ -76,6 +76,23 @@ static void put_append_response(struct rk_json *json, const struct raft_append_r
     wire_put_number(json, "sequence", append->sequence);
 }
 
+/* Members of later versions: who does not know them does not miss them. */
+static void put_check(struct rk_json *json, const struct wire_check *check, bool is_answer)
+{
+    if (check->index > 0) {
+        wire_put_number(json, "check_index", check->index);
+    }
+    if (check->index > 0 && is_answer) {
+        wire_put_hex(json, "check_digest", check->digest);
+    }
+    if (check->differs > 0) {
+        wire_put_number(json, "differs", check->differs);
+    }
+    if (check->is_repair) {
+        wire_put_number(json, "repair", 1);
+    }
+}
+
 static void put_heartbeat_request(struct rk_json *json,
                                   const struct raft_heartbeat_request *heartbeat)
 {
@@ -93,7 +110,7 @@ static void put_heartbeat_response(struct rk_json *json,
 }
 
 static void put_body(struct rk_json *json, const struct raft_message *message,
-                     const struct wire_append_extra *extra)
+                     const struct wire_append_extra *extra, const struct wire_check *check)
 {
     switch (message->type) {
     case RAFT_VOTE_REQUEST:
@@ -111,9 +128,11 @@ static void put_body(struct rk_json *json, const struct raft_message *message,
         break;
     case RAFT_HEARTBEAT_REQUEST:
         put_heartbeat_request(json, &message->heartbeat_request);
+        put_check(json, check, false);
         break;
     case RAFT_HEARTBEAT_RESPONSE:
         put_heartbeat_response(json, &message->heartbeat_response);
+        put_check(json, check, true);
         break;
     case RAFT_TIMEOUT_NOW:
     case RAFT_SNAPSHOT_REQUEST:
@@ -139,7 +158,7 @@ void wire_encode_message(const struct wire_envelope *envelope, const struct raft
     wire_line_begin(&json, buf, kinds[message->type].name);
     wire_put_envelope(&json, &addressed);
     wire_put_number(&json, "term", message->term);
-    put_body(&json, message, extra);
+    put_body(&json, message, extra, &envelope->check);
     wire_line_end(&json);
     rk_buf_append(buf, frames.data, frames.size);
 }
@@ -246,6 +265,16 @@ static void get_heartbeat_response(struct wire_line *line, struct raft_message *
     heartbeat->last_applied = WIRE_NUMBER(line, "last_applied");
 }
 
+static void get_check(struct wire_line *line, struct wire_check *check, bool is_answer)
+{
+    check->index = WIRE_OPTIONAL(line, "check_index", WIRE_NUMBER_MAX);
+    if (check->index > 0 && is_answer) {
+        check->digest = WIRE_HEX(line, "check_digest");
+    }
+    check->differs = WIRE_OPTIONAL(line, "differs", WIRE_NUMBER_MAX);
+    check->is_repair = WIRE_OPTIONAL(line, "repair", 1) == 1;
+}
+
 static void get_body(struct wire_line *line, struct wire_message *ret)
 {
     switch (ret->message.type) {
@@ -263,9 +292,11 @@ static void get_body(struct wire_line *line, struct wire_message *ret)
         break;
     case RAFT_HEARTBEAT_REQUEST:
         get_heartbeat_request(line, &ret->message);
+        get_check(line, &ret->envelope.check, false);
         break;
     case RAFT_HEARTBEAT_RESPONSE:
         get_heartbeat_response(line, &ret->message);
+        get_check(line, &ret->envelope.check, true);
         break;
     case RAFT_TIMEOUT_NOW:
     case RAFT_SNAPSHOT_REQUEST:

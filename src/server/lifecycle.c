@@ -222,11 +222,15 @@ static void block_signals(sigset_t *signals)
     (void)sigaddset(signals, SIGTERM);
     (void)sigaddset(signals, SIGINT);
     (void)sigaddset(signals, SIGHUP);
+#ifdef RK_TEST_HOOKS
+    (void)sigaddset(signals, SIGUSR1);
+    (void)sigaddset(signals, SIGUSR2);
+#endif
     const int failed = pthread_sigmask(SIG_BLOCK, signals, NULL);
     RK_ASSERT(failed == 0);
 }
 
-static void wait_for_stop(const sigset_t *signals)
+static void wait_for_stop(const struct lifecycle *life, const sigset_t *signals)
 {
     while (true) {
         const int number = sigwaitinfo(signals, NULL);
@@ -235,6 +239,13 @@ static void wait_for_stop(const sigset_t *signals)
                    RK_TEXT("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"), RK_END);
             return;
         }
+#ifdef RK_TEST_HOOKS
+        if (number == SIGUSR1 || number == SIGUSR2) {
+            node_hook(life->node, number);
+        }
+#else
+        (void)life;
+#endif
         if (number == SIGHUP) {
             rk_log(RK_LOG_INFO, "node", "reload_has_nothing_to_change", RK_END);
         }
@@ -276,7 +287,7 @@ int lifecycle_run(const struct options *options)
     }
     warn_exposed(options);
     log_started(options);
-    wait_for_stop(&signals);
+    wait_for_stop(&life, &signals);
     stop_all(&life);
     curl_global_cleanup();
     rk_log(RK_LOG_INFO, "node", "stopped", RK_END);

@@ -2,7 +2,10 @@
 #include "server/node.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -16,7 +19,28 @@ enum {
     EVENTS_MAX = 8,
     EXIT_STORAGE = 3,
     EXIT_DAMAGE = 4,
+    ARGUMENTS_SIZE_MAX = 64 << 10,
+    ARGUMENTS_MAX = 1024,
 };
+
+/* This program again, in the same process, as it was called. What is open now is not inherited. */
+static void start_again(void)
+{
+    static char text[ARGUMENTS_SIZE_MAX];
+    static char *arguments[ARGUMENTS_MAX + 1];
+    uint32_t count = 0;
+
+    const int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    const ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    for (ssize_t at = 0; at < size && count < ARGUMENTS_MAX; at += (ssize_t)strlen(&text[at]) + 1) {
+        arguments[count] = &text[at];
+        count++;
+    }
+    if (size > 0 && size < (ssize_t)sizeof(text) - 1 &&
+        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
+        (void)execv("/proc/self/exe", arguments);
+    }
+}
 
 _Noreturn void node_end(struct node *node, enum rk_status status, const char *event,
                         raft_index index)
@@ -24,6 +48,9 @@ _Noreturn void node_end(struct node *node, enum rk_status status, const char *ev
     rk_log(RK_LOG_ERROR, "node", event, RK_TEXT("node", node->options->node_id),
            RK_TEXT("status", rk_status_text(status)), RK_U64("index", index), RK_END);
     switch ((int)status) {
+    case RK_DIFFERS:
+        start_again();
+        _exit(EXIT_DAMAGE); /* whoever starts it again finds the note */
     case RK_CORRUPT:
         _exit(EXIT_DAMAGE);
     case RK_IO:
@@ -61,6 +88,9 @@ static void *node_main(void *context)
             note_ready(node, events[i].data.fd);
         }
         node_turn(node);
+#ifdef RK_TEST_HOOKS
+        node_hook_turn(node);
+#endif
     } while (!node_stop_turn(node));
     return NULL;
 }

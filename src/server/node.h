@@ -40,6 +40,11 @@ RK_MUST_USE enum rk_status node_start(const struct node_start_options *start, st
 /* Hands over what can be handed over, answers what waits and joins, within `timeout_ms`; what is
  * left then is answered as unknown, or as not done where nothing of it left this node. From then on
  * node_submit() refuses. */
+#ifdef RK_TEST_HOOKS
+/* Puts a fault into the node: node_hooks.c. Thread: any. */
+void node_hook(struct node *node, int signal_number);
+#endif
+
 void node_stop(struct node *node, uint32_t timeout_ms);
 void node_free(struct node *node); /* after node_stop() and after the HTTP loops have stopped */
 

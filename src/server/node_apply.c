@@ -32,7 +32,12 @@ static void apply_one(struct node *node, const struct rk_frame *frame)
     sm_result_init(&result);
     result.index = id.index;
     if (frame->type == RAFT_ENTRY_COMMAND) {
-        if (sm_apply(node->sm, &place, frame->body, &result) != RK_OK) {
+#ifdef RK_TEST_HOOKS
+        const struct rk_bytes command = node_hook_command(node, frame->body);
+#else
+        const struct rk_bytes command = frame->body;
+#endif
+        if (sm_apply(node->sm, &place, command, &result) != RK_OK) {
             /* What others apply may not be skipped (pitfall 141). */
             node_end(node, RK_CORRUPT, "command_unknown", id.index);
         }
@@ -43,6 +48,7 @@ static void apply_one(struct node *node, const struct rk_frame *frame)
     }
     node->last_applied = id.index;
     node_restore_settle(node);
+    node_check_applied(node, id.index);
     node_snapshot_applied(node, frame, RK_FRAME_HEADER_SIZE + frame->payload.size);
     answer_waiter(node, id, &result);
     sm_result_done(&result);

@@ -72,9 +72,12 @@ void node_peer_end(void *context, struct http_exchange *exchange)
 void node_answer(struct node *node, const struct raft_message *message)
 {
     struct http_exchange *exchange = (struct http_exchange *)(uintptr_t)message->request;
-    const struct wire_envelope envelope = node_envelope(node, message->to);
+    struct wire_envelope envelope = node_envelope(node, message->to);
     struct rk_buf body;
 
+    if (message->type == RAFT_HEARTBEAT_RESPONSE) {
+        node_check_answer(node, node->decoded->envelope.check.index, &envelope.check);
+    }
     rk_buf_init(&body, 4096);
     wire_encode_message(&envelope, message, NULL, (struct rk_bytes){0}, &body);
     RK_ASSERT(!body.overflowed);
@@ -244,6 +247,9 @@ static void step_received(struct node *node, struct http_exchange *exchange)
     const enum rk_status status = node_step(node, &event);
     RK_ASSERT(status == RK_OK);
     rk_heap_free(configs);
+    if (message->type == RAFT_HEARTBEAT_REQUEST) {
+        node_check_question(node, &node->decoded->envelope);
+    }
     if (message->type ==
         RAFT_TIMEOUT_NOW) { /* the core has nothing to say, the exchange must end */
         struct rk_buf nothing;
@@ -261,6 +267,10 @@ const char *node_message_refusal(struct node *node, const struct wire_message *d
 {
     if (decoded->message.term > NODE_TERM_MAX) {
         return "the term is beyond any that elections come to";
+    }
+    if (node->check.differs > 0 &&
+        (decoded->message.type == RAFT_VOTE_REQUEST || decoded->message.type == RAFT_TIMEOUT_NOW)) {
+        return "this node's state differs from the others': it neither votes nor leads";
     }
     return refusal(node, &decoded->envelope, is_leaders_request(decoded->message.type));
 }

@@ -19,6 +19,7 @@
 #include "server/member_change.h"
 #include "server/node.h"
 #include "server/node_bring_back.h"
+#include "server/node_check.h"
 #include "server/outbox.h"
 #include "server/pending.h"
 #include "server/snap_thread.h"
@@ -127,8 +128,12 @@ struct peer {
     bool is_reading;         /* the disk thread reads entries for the first of appends */
     raft_term reading_term;  /* in which it was asked to: read in another, they may be gone */
     bool is_refusal_reported;
-    uint32_t feature_level; /* that it reads, as it last said; 0: not heard yet */
-    bool is_age_reported;   /* the log has said that it is too old to be taken */
+    uint32_t feature_level;     /* that it reads, as it last said; 0: not heard yet */
+    struct check_mark check;    /* what it last said */
+    raft_index differs;         /* where it says that its state differs; 0: it does not */
+    raft_index found_to_differ; /* where this leader found so, and it has not heard yet */
+    bool is_repair_wanted;      /* by an operator */
+    bool is_age_reported;       /* the log has said that it is too old to be taken */
     struct node_sending sending;
     uint32_t snapshots_refused; /* one after the other: it could not take them */
     uint64_t snapshot_retry_ms; /* none is sent before */
@@ -344,6 +349,7 @@ struct node {
     struct node_snapshots snaps;
     struct restore_gate gate;
     struct node_bringing bringing;
+    struct node_check check;
 
     /* requests */
     struct rk_queue *mailbox;  /* struct client_request * */
@@ -405,6 +411,11 @@ struct node {
     _Atomic bool is_closed;      /* no turn takes requests any more */
     bool is_handing_over;
     bool is_over; /* the loop has ended: nobody may be listened to any more */
+
+#ifdef RK_TEST_HOOKS
+    _Atomic int hook_signal;
+    struct rk_buf hook_command;
+#endif
 
     /* for other threads */
     struct node_numbers numbers;

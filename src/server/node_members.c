@@ -227,6 +227,31 @@ static void transfer(struct node *node, struct admin_job *job)
     node->transfer_job = job;
 }
 
+/* It is told with the next heartbeat, and with each until it does not differ any more. */
+static void repair(struct node *node, struct admin_job *job)
+{
+    struct admin_item *item = &job->call->admin->items[0];
+    const struct member *member = member_change_find(&node->membership, item);
+    struct peer *peer = member != NULL ? node_peer(node, member->id) : NULL;
+
+    memcpy(job->outcome.who, item->who, sizeof(job->outcome.who));
+    if (member == NULL) {
+        job_refuse(node, job, ADMIN_UNKNOWN_NODE);
+        return;
+    }
+    if (peer == NULL || peer->differs == 0 || !node_member_answers(node, peer->id)) {
+        job_refuse(node, job, ADMIN_DOES_NOT_DIFFER);
+        return;
+    }
+    peer->is_repair_wanted = true;
+    item->id = member->id;
+    memcpy(item->name, member->name, sizeof(item->name));
+    memcpy(item->peer_address, member->peer_address, sizeof(item->peer_address));
+    job->outcome.index = node->membership_index;
+    rk_log(RK_LOG_INFO, "members", "repair", RK_TEXT("member", member->name), RK_END);
+    job_finish(node, job, RK_OK);
+}
+
 static void change(struct node *node, struct admin_job *job)
 {
     struct admin_request *request = job->call->admin;
@@ -259,6 +284,9 @@ static void job_begin(struct node *node, struct admin_job *job)
     switch (job->call->admin->type) {
     case ADMIN_LOOK:
         job_finish(node, job, RK_OK);
+        return;
+    case ADMIN_REPAIR:
+        repair(node, job);
         return;
     case ADMIN_TRANSFER:
         if (node->transfer_job != NULL) {

@@ -52,6 +52,7 @@ static struct node *node_new(const struct node_start_options *start)
     node->decoded = rk_heap_zalloc(1, sizeof(*node->decoded));
     node->sm = sm_new();
     node_watch_open(node);
+    node_check_open(node);
     node->mailbox = rk_queue_new(start->options->max_connections, sizeof(struct client_request *));
     outbox_init(&node->outbox);
     pending_init(&node->pending);
@@ -110,6 +111,10 @@ void node_free(struct node *node)
     outbox_done(&node->outbox);
     pending_done(&node->pending);
     node_watch_close(node);
+    node_check_close(node);
+#ifdef RK_TEST_HOOKS
+    rk_buf_done(&node->hook_command);
+#endif
     node_snapshot_done(node);
     sm_free(node->sm);
     rk_queue_free(node->mailbox);

@@ -108,10 +108,11 @@ static enum rk_status post_message(struct node *node, struct peer *peer, enum li
 
 static void send_control(struct node *node, struct peer *peer, const struct raft_message *message)
 {
-    const struct wire_envelope envelope = node_envelope(node, peer->id);
+    struct wire_envelope envelope = node_envelope(node, peer->id);
     struct rk_buf body;
 
     if (message->type == RAFT_HEARTBEAT_REQUEST) {
+        node_check_ask(node, peer, &envelope.check);
         if (peer->heartbeats_in_flight >= HEARTBEATS_IN_FLIGHT_MAX) {
             peer->has_heartbeat_waiting = true;
             peer->heartbeat_waiting = *message;
@@ -332,6 +333,9 @@ void node_send(struct node *node, const struct raft_message *message)
         node_answer(node, message);
         return;
     }
+    if (node->check.differs > 0 && message->type == RAFT_VOTE_REQUEST) {
+        return; /* it may lead nobody */
+    }
     if (node->standing == STANDING_REMOVED) {
         return; /* its questions are nobody's business any more (pitfall 85) */
     }
@@ -433,6 +437,9 @@ static void step_answer(struct node *node, const struct link_result *result,
     }
     peer_answered(node, peer);
     node_note_heard(node, &node->decoded->envelope);
+    if (node->decoded->message.type == RAFT_HEARTBEAT_RESPONSE) {
+        node_check_heard(node, peer, &node->decoded->envelope.check);
+    }
     node->decoded->message.request = 0;
     const struct raft_event event = {
         .type = RAFT_EVENT_RECEIVED,

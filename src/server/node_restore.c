@@ -471,6 +471,20 @@ static enum rk_status apply_high_water(struct node *node, struct log_store *stor
     return say_of_database(log_store_write(store, writes, 1), message, message_size);
 }
 
+/* An operator's word (node_check.c): from here on the directory says the rest. */
+static enum rk_status begin_anew(struct node *node, const struct node_start_options *start,
+                                 char *message, size_t message_size)
+{
+    const enum rk_status status = node_heal_anew(node, start);
+
+    if (status == RK_OK) {
+        node_check_replaced(node);
+    } else {
+        (void)snprintf(message, message_size, "repair: %s", rk_status_text(status));
+    }
+    return status;
+}
+
 enum rk_status node_restore(struct node *node, const struct node_start_options *start,
                             char *message, size_t message_size)
 {
@@ -483,7 +497,12 @@ enum rk_status node_restore(struct node *node, const struct node_start_options *
 
     node->now_ms = rk_monotonic_ms();
     node->incarnation = store->identity.incarnation;
-    enum rk_status status = load_snapshot(&restoring, start, message, message_size);
+    const enum differs differs = node_check_restore(node);
+    enum rk_status status =
+        differs == DIFFERS_REPAIR ? begin_anew(node, start, message, message_size) : RK_OK;
+    if (status == RK_OK) {
+        status = load_snapshot(&restoring, start, message, message_size);
+    }
     restoring.last = store->bounds.last;
     if (status == RK_OK) {
         status = read_log(&restoring, start, message, message_size);

@@ -296,6 +296,7 @@ void node_receiving_noted(struct node *node)
 
     if (node_step(node, &event) == RK_OK) {
         swap_state(node);
+        node_check_replaced(node);
         rk_log(RK_LOG_INFO, "snapshot", "installed", RK_U64("index", receiving->ref.id.index),
                RK_U64("term", receiving->ref.id.term), RK_END);
     }

@@ -78,6 +78,8 @@ static void take_requests(struct node *node)
             node_watch_give_up(node, request);
         } else if (node->standing == STANDING_REMOVED) {
             node_complete(node, request, RK_NO_LEADER);
+        } else if (node->check.differs > 0 && request->kind != CLIENT_ADMIN) {
+            node_complete(node, request, RK_DIFFERS);
         } else if (request->kind == CLIENT_RESTORE) {
             node_bring_back(node, request);
         } else if (request->kind == CLIENT_ADMIN) {
@@ -170,6 +172,7 @@ void node_turn(struct node *node)
     node_report_unreachable(node);
     node_apply(node);
     node_report_applied(node);
+    node_check_turn(node);
     node_snapshot_turn(node);
     node_complete_reads(node);
     node_watch_turn(node);

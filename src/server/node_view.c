@@ -46,7 +46,7 @@ static const char *role_text(const struct node *node)
     case STANDING_MEMBER:
         break;
     }
-    return raft_role_name(node->view.role);
+    return node->check.differs > 0 ? "differing" : raft_role_name(node->view.role);
 }
 
 static void copy_member(struct node *node, const struct member *member,
@@ -64,10 +64,18 @@ static void copy_member(struct node *node, const struct member *member,
         .stable_since_ms = node->started_wall_ms,
         .is_seen = member->incarnation != 0,
     };
+    if (member->id == node->id) {
+        ret->feature_level = node->options->feature_level_max;
+        ret->differs = node->check.differs;
+    }
     memcpy(ret->name, member->name, sizeof(ret->name));
     memcpy(ret->peer_address, member->peer_address, sizeof(ret->peer_address));
     memcpy(ret->client_address, member->client_address, sizeof(ret->client_address));
     const struct peer *peer = node_peer(node, member->id);
+    if (peer != NULL) {
+        ret->feature_level = peer->feature_level;
+        ret->differs = peer->differs != 0 ? peer->differs : peer->found_to_differ;
+    }
     if (peer != NULL && peer->stable_since_ms != 0) {
         ret->stable_since_ms = peer->stable_since_ms;
     }
@@ -120,6 +128,17 @@ static const char *standing_reason(const struct node *node)
     return node->view.leader == 0 ? "no leader is known" : "";
 }
 
+static void say_difference(const struct node *node, struct node_view *view)
+{
+    if (node->check.differs > 0) {
+        (void)snprintf(
+            view->not_ready_reason, sizeof(view->not_ready_reason),
+            "its state was found to differ from the others' at entry %llu: it does not serve "
+            "until it is repaired (raftkv member repair)",
+            (unsigned long long)node->check.differs);
+    }
+}
+
 static void copy_view(struct node *node, struct node_view *view)
 {
     *view = (struct node_view){
@@ -127,6 +146,9 @@ static void copy_view(struct node *node, struct node_view *view)
         .role = role_text(node),
         .term = node->view.hard_state.term,
         .is_disk_nearly_full = node->is_disk_nearly_full,
+        .differs = node->check.differs,
+        .feature_level = sm_feature_level(node->sm),
+        .feature_level_max = node->options->feature_level_max,
         .members_count = node->membership.members_count,
         .config_index = node->membership_index,
         .failure_tolerance = node_failure_tolerance(node),
@@ -138,6 +160,7 @@ static void copy_view(struct node *node, struct node_view *view)
     copy_leader(node, view);
     (void)snprintf(view->not_ready_reason, sizeof(view->not_ready_reason), "%s",
                    standing_reason(node));
+    say_difference(node, view);
     /* For now only whether an own-term entry is committed; the rest needs the reader's clock. */
     view->is_ready = node->view.role != RAFT_LEADER || node->view.is_term_committed;
     for (uint32_t i = 0; i < view->members_count; i++) {
@@ -156,7 +179,10 @@ void node_view_update(struct node *node)
     atomic_store(&numbers->durable_index, node->view.durable_index);
     atomic_store(&numbers->leader_contact_ms, node->view.leader_contact_ms);
     atomic_store(&numbers->turned_at_ms, node->now_ms);
-    if (node->standing == STANDING_REMOVED) { /* what is there grows old for ever (pitfall 86) */
+    if (node->check.differs > 0) {
+        atomic_store(&numbers->has_caught_up, false);
+    } else if (node->standing ==
+               STANDING_REMOVED) { /* what is there grows old for ever (pitfall 86) */
         atomic_store(&numbers->has_caught_up, false);
     } else if (node->view.leader != 0 && !node->view.is_recovering && node->view.commit_index > 0 &&
                node->last_applied >= node->view.commit_index) {

@@ -93,6 +93,8 @@ int omap_bytes_compare(struct rk_bytes a, struct rk_bytes b);
 
 /* NULL: no such key. */
 const struct omap_item *omap_find(const struct omap_node *root, struct rk_bytes key);
+/* Is it what it was when it was set? */
+bool omap_item_is_whole(const struct omap_item *item);
 void omap_item_read(const struct omap_item *item, struct omap_entry *ret);
 
 struct omap_total omap_total(const struct omap_node *root);

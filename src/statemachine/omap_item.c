@@ -145,6 +145,14 @@ void omap_item_free(struct omap_heap *heap, struct omap_item *item)
     }
 }
 
+bool omap_item_is_whole(const struct omap_item *item)
+{
+    struct omap_entry entry;
+
+    omap_item_read(item, &entry);
+    return entry_hash(&entry) == item->digest;
+}
+
 void omap_item_read(const struct omap_item *item, struct omap_entry *ret)
 {
     const uint8_t *key = item_key_bytes(item);

@@ -10,13 +10,13 @@
 #include "statemachine/sm_internal.h"
 #include "statemachine/txn.h"
 
-enum { SM_MAPS_COUNT = 10 };
-
-static struct omap *sm_map(struct sm *sm, uint32_t i)
+struct omap *sm_map(struct sm *sm, uint32_t i)
 {
     struct omap *const maps[SM_MAPS_COUNT] = {
-        &sm->kv,   &sm->locks,   &sm->delays,  &sm->sessions, &sm->tokens,
-        &sm->ttls, &sm->catalog, &sm->checked, &sm->held,     &sm->deadlines};
+        &sm->kv,     &sm->locks,     &sm->delays,           &sm->sessions,
+        &sm->tokens, &sm->ttls,      &sm->catalog,          &sm->checked,
+        &sm->held,   &sm->deadlines, &sm->tombstones.young, &sm->tombstones.old,
+    };
     return maps[i];
 }
 
@@ -212,6 +212,13 @@ bool sm_reclaim(struct sm *sm, uint64_t oldest_version, uint32_t budget)
 uint32_t sm_feature_level(const struct sm *sm)
 {
     return sm->feature_level;
+}
+
+uint64_t sm_digest_now(const struct sm *sm)
+{
+    const struct sm_root root = sm_view(sm);
+
+    return sm_digest(&root);
 }
 
 uint64_t sm_memory(const struct sm *sm)

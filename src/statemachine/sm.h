@@ -86,6 +86,9 @@ bool sm_reclaim(struct sm *sm, uint64_t oldest_version, uint32_t budget);
 /* The cluster's level (feature.h), as far as applied. It never falls. */
 uint32_t sm_feature_level(const struct sm *sm);
 
+/* What sm_digest() says of the state as it is now, published or not. */
+uint64_t sm_digest_now(const struct sm *sm);
+
 /* Bytes held: live and not yet reclaimed. For metrics and tests. */
 uint64_t sm_memory(const struct sm *sm);
 

@@ -54,6 +54,10 @@ struct sm {
     } ttl_hand;
 };
 
+/* sm.c: all the maps there are, one by one. */
+enum { SM_MAPS_COUNT = 12 };
+struct omap *sm_map(struct sm *sm, uint32_t i);
+
 /* sm_kv.c: keys. */
 void sm_kv_apply_put(struct sm *sm, const struct sm_place *place, const struct sm_command_put *put,
                      struct sm_result *ret);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <check.h>
 
@@ -44,6 +45,9 @@ uint64_t rk_random_u64(void)
 void node_end(struct node *node, enum rk_status status, const char *event, raft_index index)
 {
     (void)node;
+    if (fixture.is_end_expected && status == fixture.end_status) {
+        _exit(FIXTURE_ENDED);
+    }
     ck_abort_msg("the node ended: %s, %s, %llu", event, rk_status_text(status),
                  (unsigned long long)index);
 }
@@ -198,6 +202,7 @@ void fixture_open(void)
     node->decoded = rk_heap_zalloc(1, sizeof(*node->decoded));
     node->sm = sm_new();
     node_watch_open(node);
+    node_check_open(node);
     fixture.now_ms = START_MS;
     node->now_ms = START_MS;
     node->incarnation = fixture_incarnation("n1");
@@ -236,6 +241,7 @@ void fixture_close(void)
     outbox_done(&node->outbox);
     pending_done(&node->pending);
     node_watch_close(node);
+    node_check_close(node);
     node_snapshot_done(node);
     sm_free(node->sm);
     root_board_free(fixture.board);
@@ -303,6 +309,7 @@ struct wire_envelope fixture_envelope(const struct peer *peer)
         .protocol = RK_PROTOCOL_VERSION,
         .election_timeout_ms = fixture.options.election_timeout_ms,
         .feature_level = fixture.others_level,
+        .check = fixture.others_check,
     };
 }
 

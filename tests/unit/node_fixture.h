@@ -7,6 +7,7 @@
 
 #include "server/node_internal.h"
 
+enum { FIXTURE_ENDED = 9 };
 enum { FIXTURE_POSTS_MAX = 256, FIXTURE_JOBS_MAX = 4096, FIXTURE_SNAP_JOBS_MAX = 64 };
 
 /* The real one is the HTTP server's own; to the node it is only a name. */
@@ -28,7 +29,10 @@ struct fixture {
     struct node *node;
     struct options options;
     uint64_t now_ms;
-    uint32_t others_level; /* feature level that the others say they read */
+    bool is_end_expected; /* the test's process then exits with FIXTURE_ENDED */
+    enum rk_status end_status;
+    struct wire_check others_check; /* what they say with heartbeats */
+    uint32_t others_level;          /* feature level that the others say they read */
     struct root_board *board;
     struct fixture_post posts[FIXTURE_POSTS_MAX];
     uint32_t posts_count;

@@ -55,7 +55,8 @@ START_TEST(status_node_is_this_nodes_view)
            "\"leader_peer_address\":\"127.0.0.1:8300\",\"leader_contact_age_ms\":0,"
            "\"commit_index\":41,\"last_applied\":40,\"last_index\":43,\"durable_index\":42,"
            "\"ready\":true,\"not_ready_reason\":\"\",\"alive\":true,\"not_alive_reason\":\"\","
-           "\"disk_nearly_full\":true}");
+           "\"disk_nearly_full\":true,\"differs_at\":0,\"feature_level\":0,"
+           "\"feature_level_max\":0}");
 }
 END_TEST
 

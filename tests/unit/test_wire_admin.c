@@ -270,7 +270,7 @@ static const struct refusal {
 };
 static const struct refusal answer_refusals[] = {
     {0, "\"admin\"", "a message of another type is expected here"},
-    {7, "14", "unknown status"},
+    {7, "16", "unknown status"},
     {7, "true", "member status is missing or out of range"},
     {8, "600", "member http_status is missing or out of range"},
     {8, "199", "no status of an answer"},

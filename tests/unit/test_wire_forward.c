@@ -157,13 +157,14 @@ END_TEST
 START_TEST(statuses_keep_their_numbers)
 {
     static const char *const codes[] = {
-        [RK_OK] = "\"status\":0,",        [RK_INVALID] = "\"status\":1,",
-        [RK_NOT_FOUND] = "\"status\":2,", [RK_CONFLICT] = "\"status\":3,",
-        [RK_COMPACTED] = "\"status\":4,", [RK_TOO_LARGE] = "\"status\":5,",
-        [RK_BUSY] = "\"status\":6,",      [RK_NOT_LEADER] = "\"status\":7,",
-        [RK_NO_LEADER] = "\"status\":8,", [RK_UNKNOWN] = "\"status\":9,",
-        [RK_FULL] = "\"status\":10,",     [RK_IO] = "\"status\":11,",
-        [RK_CORRUPT] = "\"status\":12,",  [RK_BEHIND] = "\"status\":13,",
+        [RK_OK] = "\"status\":0,",         [RK_INVALID] = "\"status\":1,",
+        [RK_NOT_FOUND] = "\"status\":2,",  [RK_CONFLICT] = "\"status\":3,",
+        [RK_COMPACTED] = "\"status\":4,",  [RK_TOO_LARGE] = "\"status\":5,",
+        [RK_BUSY] = "\"status\":6,",       [RK_NOT_LEADER] = "\"status\":7,",
+        [RK_NO_LEADER] = "\"status\":8,",  [RK_UNKNOWN] = "\"status\":9,",
+        [RK_FULL] = "\"status\":10,",      [RK_IO] = "\"status\":11,",
+        [RK_CORRUPT] = "\"status\":12,",   [RK_BEHIND] = "\"status\":13,",
+        [RK_RESTORING] = "\"status\":14,", [RK_DIFFERS] = "\"status\":15,",
     };
     const struct wire_read_index question = {.envelope = plain_envelope,
                                              .status = (enum rk_status)_i};
@@ -204,7 +205,7 @@ static const struct refusal answer_refusals[] = {
 static const struct refusal read_index_refusals[] = {
     {"{\"type\":\"identity\"," HEAD ",\"term\":1,\"status\":0,\"read_index\":1}\n",
      "a message of another type is expected here"},
-    {"{\"type\":\"read_index\"," HEAD ",\"term\":1,\"status\":14,\"read_index\":1}\n",
+    {"{\"type\":\"read_index\"," HEAD ",\"term\":1,\"status\":16,\"read_index\":1}\n",
      "unknown status"},
     {"{\"type\":\"read_index\"," HEAD ",\"term\":1,\"status\":0,\"read_index\":1}\nx",
      "bytes after the end of the message"},
