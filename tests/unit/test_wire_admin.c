@@ -6,6 +6,7 @@
 #include "base/heap.h"
 #include "network/wire.h"
 #include "support/run.h"
+#include "unit/wire_plain.h"
 
 enum { BODY_MAX = RK_PEER_BODY_SIZE_MAX };
 
@@ -16,21 +17,6 @@ static struct wire_admin admin_read;
 static struct wire_admin_answer answer;
 static struct wire_admin_answer answer_read;
 static const char *reason;
-
-static const struct wire_envelope plain_envelope = {
-    .cluster_high = 1,
-    .cluster_low = UINT64_MAX,
-    .from = 11,
-    .to = 12,
-    .from_incarnation = 5,
-    .protocol = RK_PROTOCOL_VERSION,
-    .election_timeout_ms = 400,
-};
-
-static struct rk_bytes text_bytes(const char *text)
-{
-    return (struct rk_bytes){.data = (const uint8_t *)text, .size = (uint32_t)strlen(text)};
-}
 
 static void open_all(void)
 {

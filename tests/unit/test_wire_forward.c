@@ -7,6 +7,7 @@
 #include "base/prng.h"
 #include "network/wire.h"
 #include "support/run.h"
+#include "unit/wire_plain.h"
 
 enum { BODY_MAX = 4 << 20 };
 
@@ -18,16 +19,6 @@ static struct wire_forward *forward_read;
 static struct wire_forward_answer *answer;
 static struct wire_forward_answer *answer_read;
 static const char *reason;
-
-static const struct wire_envelope plain_envelope = {
-    .cluster_high = 1,
-    .cluster_low = UINT64_MAX,
-    .from = 11,
-    .to = 12,
-    .from_incarnation = 5,
-    .protocol = RK_PROTOCOL_VERSION,
-    .election_timeout_ms = 400,
-};
 
 static void open_all(void)
 {

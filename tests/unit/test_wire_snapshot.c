@@ -4,6 +4,7 @@
 
 #include "network/wire.h"
 #include "support/run.h"
+#include "unit/wire_plain.h"
 
 static struct rk_buf body;
 static struct wire_snapshot snapshot;
@@ -11,21 +12,6 @@ static struct wire_snapshot snapshot_read;
 static struct wire_snapshot_answer answer;
 static struct wire_snapshot_answer answer_read;
 static const char *reason;
-
-static const struct wire_envelope plain_envelope = {
-    .cluster_high = 1,
-    .cluster_low = UINT64_MAX,
-    .from = 11,
-    .to = 12,
-    .from_incarnation = 5,
-    .protocol = RK_PROTOCOL_VERSION,
-    .election_timeout_ms = 400,
-};
-
-static struct rk_bytes text_bytes(const char *text)
-{
-    return (struct rk_bytes){.data = (const uint8_t *)text, .size = (uint32_t)strlen(text)};
-}
 
 static void setup(void)
 {
