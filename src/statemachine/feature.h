@@ -7,7 +7,8 @@
  * one by one, and none meets an entry that it cannot read.
  *
  *   1  up to command 10, configuration 2, record 8 of the image
- *   2  the level itself (command 16, record 11), and all that the table in feature.c gives it
+ *   2  the level itself (command 16, record 11), records 9, 10 and 12, and all that the table in
+ *      feature.c gives it
  *
  * Thread: any; no state.
  */

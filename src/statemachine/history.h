@@ -1,9 +1,9 @@
 /* history.h -- the last changes of keys, one event each, for those who watch them one by one.
  *
  * Bounded: at most SM_HISTORY_SIZE_MAX bytes, the oldest go first, and the floor says up to which
- * index something has gone. It is memory of this node alone, not part of the replicated state: it
- * is in no image and no digest, a restart fills it from the log, and a state read from an image
- * begins with none.
+ * index something has gone. It follows from the log, and is in the image (history_image.h) so that a
+ * node that reads one can go on telling; but in no digest: an image of an older version has none, and a
+ * state read from it begins with none.
  *
  * Events stand in segments that are only ever appended to. A root says how far they reached when it
  * was published; what is within that never changes, so readers need no lock, and a segment that was

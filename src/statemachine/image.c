@@ -10,6 +10,8 @@
  *    40  u64 time_ms, cluster time              40  key, value
  *    48  u64 digest of the whole state
  *
+ *   SM_IMAGE_HISTORY, last, from the second feature level on: history_image.c
+ *
  *   SM_IMAGE_FEATURE_LEVEL, unless it is the first one
  *     0  u32 level
  *
@@ -229,6 +231,9 @@ static void append_entry(struct rk_buf *buf, const struct omap_item *item)
 void sm_image_writer_init(struct sm_image_writer *writer, const struct sm_root *root)
 {
     *writer = (struct sm_image_writer){.root = *root};
+    if (root->feature_level > FEATURE_LEVEL_FIRST) { /* else who reads it may not know it */
+        sm_history_writer_init(&writer->history, &root->history);
+    }
 }
 
 /* Stands before the first entry of the next table that has one. False: there is none. */
@@ -289,7 +294,11 @@ bool sm_image_write(struct sm_image_writer *writer, struct rk_buf *buf, uint8_t 
             return true;
         }
     }
-    return false;
+    if (!sm_history_write(&writer->history, buf)) {
+        return false;
+    }
+    *ret_type = SM_IMAGE_HISTORY;
+    return true;
 }
 
 /* --- reading --- */
@@ -446,6 +455,12 @@ static enum rk_status read_record(struct sm_image_reader *reader, uint8_t type,
     if (reader->type == 0 || type == SM_IMAGE_NUMBERS) {
         return reader->type == 0 && type == SM_IMAGE_NUMBERS ? read_numbers(reader, body)
                                                              : RK_CORRUPT;
+    }
+    if (type == SM_IMAGE_HISTORY) {
+        if (type == reader->type && reader->size < SM_HISTORY_RECORD_SIZE) {
+            return RK_CORRUPT;
+        }
+        return sm_history_read(&reader->sm->history, body, reader->last_applied);
     }
     const struct table *table = table_of(type);
     if (table == NULL || type < reader->type ||

@@ -22,6 +22,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "statemachine/history_image.h"
 #include "statemachine/omap.h"
 #include "statemachine/query.h"
 #include "statemachine/sm.h"
@@ -37,8 +38,9 @@ enum sm_image_type {
     SM_IMAGE_SESSIONS = 7,
     SM_IMAGE_TOKENS = 8,
     SM_IMAGE_TTLS = 9,
-    SM_IMAGE_FEATURE_LEVEL = 11,
     SM_IMAGE_CATALOG = 10,
+    SM_IMAGE_FEATURE_LEVEL = 11,
+    SM_IMAGE_HISTORY = 12,
 };
 
 enum {
@@ -52,6 +54,7 @@ struct sm_image_writer {
     uint32_t table; /* position among the tables, 0: the numbers are next */
     struct omap_place place;
     bool has_place; /* `place` is the next entry of this table */
+    struct sm_history_writer history;
 };
 
 /* The root stays held until the last record is written. */

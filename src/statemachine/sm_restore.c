@@ -21,7 +21,7 @@ bool sm_restore_takes(uint8_t type)
 {
     return type <= SM_RESTORE_TYPE_MAX && type != SM_IMAGE_TOMBSTONES &&
            type != SM_IMAGE_TOMBSTONES_OLD && type != SM_IMAGE_CATALOG &&
-           type != SM_IMAGE_FEATURE_LEVEL;
+           type != SM_IMAGE_FEATURE_LEVEL && type != SM_IMAGE_HISTORY;
 }
 
 uint64_t sm_restore_digest(uint64_t before, uint8_t type, struct rk_bytes body)

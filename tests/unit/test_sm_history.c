@@ -218,30 +218,184 @@ START_TEST(held_root_keeps_its_events)
 }
 END_TEST
 
-START_TEST(state_read_from_an_image_has_no_history)
+/* --- images --- */
+
+enum { RECORDS_MAX = 512 };
+static struct rk_buf records[RECORDS_MAX];
+static uint8_t types[RECORDS_MAX];
+static uint32_t records_count;
+
+static void write_image(void)
 {
     struct sm_image_writer writer;
-    struct sm_image_reader *reader = sm_image_reader_new();
-    struct rk_buf record;
-    uint8_t type = 0;
 
-    put("k", "1");
     root = sm_publish(sm);
-    rk_buf_init(&record, SM_IMAGE_RECORD_SIZE_MAX);
     sm_image_writer_init(&writer, &root);
-    while (sm_image_write(&writer, &record, &type)) {
-        ck_assert_int_eq(sm_image_read(reader, type, rk_buf_bytes(&record)), RK_OK);
-        rk_buf_reset(&record);
+    for (records_count = 0;; records_count++) {
+        ck_assert_uint_lt(records_count, RECORDS_MAX);
+        rk_buf_init(&records[records_count], SM_IMAGE_RECORD_SIZE_MAX);
+        if (!sm_image_write(&writer, &records[records_count], &types[records_count])) {
+            return;
+        }
+        ck_assert(!records[records_count].overflowed);
+    }
+}
+
+static void free_image(void)
+{
+    for (uint32_t i = 0; i <= records_count; i++) {
+        rk_buf_done(&records[i]);
+    }
+}
+
+/* What the records say takes the place of `sm`. */
+static void read_image(void)
+{
+    struct sm_image_reader *reader = sm_image_reader_new();
+
+    for (uint32_t i = 0; i < records_count; i++) {
+        ck_assert_int_eq(sm_image_read(reader, types[i], rk_buf_bytes(&records[i])), RK_OK);
     }
     sm_free(sm);
     ck_assert_int_eq(sm_image_finish(reader, &sm), RK_OK);
+    sm_image_reader_free(reader);
+}
+
+static void raise_level(void)
+{
+    (void)sm_do(sm, ++last_index,
+                &(struct sm_command){.type = SM_COMMAND_FEATURE_LEVEL, .feature_level.level = 2});
+}
+
+START_TEST(image_of_the_first_level_has_no_history)
+{
+    put("k", "1");
+    write_image();
+    read_image();
     ck_assert(!seek(behind(10)));
     ck_assert(seek(behind(11)));
     put("k", "2");
     ck_assert(seek(behind(11)));
     expect(SM_EVENT_PUT, "k", 12);
-    sm_image_reader_free(reader);
-    rk_buf_done(&record);
+    free_image();
+}
+END_TEST
+
+/* Pitfall 134: a client goes on, whatever it has seen, without a gap and without a duplicate. */
+START_TEST(history_goes_on_after_an_image)
+{
+    raise_level(); /* 11 */
+    put("k", "1");
+    put("l", "");
+    delete_key("k");
+    delete_prefix("none");
+    write_image();
+    read_image();
+    put("k", "2");
+    ck_assert(seek(behind(0)));
+    expect(SM_EVENT_PUT, "k", 12);
+    ck_assert_uint_eq(event.value.size, 1);
+    ck_assert_uint_eq(event.flags, 12);
+    ck_assert_int_eq(event.cause, SM_CAUSE_PUT);
+    expect(SM_EVENT_PUT, "l", 13);
+    expect(SM_EVENT_DELETE, "k", 14);
+    expect(SM_EVENT_PUT, "k", 16);
+    expect_end();
+    free_image();
+}
+END_TEST
+
+/* Its end comes at the same time on every node, whoever read an image and whoever did not. */
+START_TEST(history_that_was_read_loses_what_the_other_loses)
+{
+    raise_level();
+    for (int i = 0; i < 100; i++) {
+        put_large();
+    }
+    const raft_index before = last_index;
+    write_image();
+    read_image();
+    ck_assert_uint_eq(sm_publish(sm).history.floor, root.history.floor);
+    struct sm *read = sm;
+    const raft_index floor = root.history.floor;
+    sm = sm_new();
+    last_index = 10;
+    raise_level();
+    for (int i = 0; i < 100; i++) {
+        put_large();
+    }
+    ck_assert_uint_eq(last_index, before);
+    for (int i = 0; i < 50; i++) {
+        put_large();
+        const raft_index expected = sm_publish(sm).history.floor;
+        struct sm *other = sm;
+        sm = read;
+        last_index--;
+        put_large();
+        ck_assert_uint_eq(sm_publish(sm).history.floor, expected);
+        sm = other;
+    }
+    ck_assert_uint_gt(sm_publish(sm).history.floor, floor);
+    sm_free(read);
+    free_image();
+}
+END_TEST
+
+/* Two nodes at one entry write one image, the history in it too. */
+START_TEST(history_that_was_read_is_written_the_same)
+{
+    struct sm_image_writer writer;
+    struct rk_buf again;
+    uint8_t type = 0;
+
+    raise_level();
+    for (int i = 0; i < 100; i++) {
+        put_large();
+    }
+    write_image();
+    read_image();
+    root = sm_publish(sm);
+    sm_image_writer_init(&writer, &root);
+    rk_buf_init(&again, SM_IMAGE_RECORD_SIZE_MAX);
+    for (uint32_t i = 0; sm_image_write(&writer, &again, &type); i++) {
+        ck_assert_uint_lt(i, records_count);
+        ck_assert_uint_eq(type, types[i]);
+        ck_assert_uint_eq(again.size, records[i].size);
+        ck_assert(memcmp(again.data, records[i].data, again.size) == 0);
+        rk_buf_reset(&again);
+    }
+    rk_buf_done(&again);
+    free_image();
+}
+END_TEST
+
+/* Cut anywhere, or of an entry that the state does not have yet. */
+START_TEST(history_that_no_writer_writes_is_refused)
+{
+    struct sm_history history;
+    struct omap_heap heap;
+
+    raise_level();
+    put("k", "1");
+    write_image();
+    struct rk_buf *body = &records[records_count - 1];
+    ck_assert_uint_eq(types[records_count - 1], SM_IMAGE_HISTORY);
+    for (size_t size = 0; size < body->size; size++) {
+        uint8_t *cut = rk_heap_alloc(size);
+        memcpy(cut, body->data, size);
+        omap_heap_init(&heap, 1);
+        sm_history_init(&history, &heap);
+        const enum rk_status status = sm_history_read(
+            &history, (struct rk_bytes){.data = cut, .size = (uint32_t)size}, last_index);
+        ck_assert(status == RK_CORRUPT || size == 8); /* a head alone is one without events */
+        sm_history_done(&history);
+        rk_heap_free(cut);
+    }
+    omap_heap_init(&heap, 1);
+    sm_history_init(&history, &heap);
+    ck_assert_int_eq(sm_history_read(&history, rk_buf_bytes(body), last_index - 1), RK_CORRUPT);
+    sm_history_done(&history);
+    free_image();
 }
 END_TEST
 
@@ -259,6 +413,10 @@ int main(void)
     tcase_add_test(tcase, root_does_not_see_what_came_after_it);
     tcase_add_test(tcase, history_is_bounded_and_says_what_is_gone);
     tcase_add_test(tcase, held_root_keeps_its_events);
-    tcase_add_test(tcase, state_read_from_an_image_has_no_history);
+    tcase_add_test(tcase, image_of_the_first_level_has_no_history);
+    tcase_add_test(tcase, history_goes_on_after_an_image);
+    tcase_add_test(tcase, history_that_was_read_loses_what_the_other_loses);
+    tcase_add_test(tcase, history_that_was_read_is_written_the_same);
+    tcase_add_test(tcase, history_that_no_writer_writes_is_refused);
     return run_suite("sm_history", tcase);
 }
