@@ -75,8 +75,7 @@ static enum rk_status note_time(struct restoring *restoring, const struct raft_e
     const enum rk_status status = rk_frame_read(entry->frame, &frame, &size);
 
     if (status == RK_OK) {
-        cluster_time_note(&restoring->node->time, frame.term, frame.time_ms,
-                          restoring->node->now_ms);
+        cluster_time_note(&restoring->node->time, frame.time_ms, restoring->node->now_ms);
     }
     return status;
 }
@@ -381,9 +380,9 @@ static enum rk_status read_log(struct restoring *restoring, const struct node_st
     if (status == RK_OK && restoring->snapshot != NULL && !restoring->is_in_log) {
         status = reset_log(restoring, store, message, message_size);
     }
-    if (status == RK_OK && restoring->snapshot != NULL) {
-        cluster_time_note(&node->time, node->applied_term, sm_publish(node->sm).time_ms,
-                          node->now_ms);
+    if (status == RK_OK && restoring->snapshot != NULL &&
+        store->bounds.last.index <= node->last_applied) { /* else its last entry is later */
+        cluster_time_note(&node->time, sm_publish(node->sm).time_ms, node->now_ms);
     }
     node->snaps.base = store->bounds.base;
     node->snaps.base_chain = store->bounds.base_chain;

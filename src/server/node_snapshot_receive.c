@@ -280,8 +280,7 @@ static void swap_state(struct node *node)
     node->applied_chain = receiving->info.chain;
     node->snaps.applied_bytes = 0;
     node->snaps.wanted_base = node->last_applied;
-    cluster_time_doubt(&node->time);
-    cluster_time_note(&node->time, node->applied_term, sm_publish(node->sm).time_ms, node->now_ms);
+    cluster_time_note(&node->time, sm_publish(node->sm).time_ms, node->now_ms);
 }
 
 void node_receiving_noted(struct node *node)

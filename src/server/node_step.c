@@ -42,7 +42,7 @@ static bool entry_seal(struct node *node, const struct raft_entry *entry, bool i
             .time_ms = cluster_time_ms(&node->time, node->now_ms),
             .chain_previous = before,
         };
-        cluster_time_note(&node->time, place.term, place.time_ms, node->now_ms);
+        cluster_time_note(&node->time, place.time_ms, node->now_ms);
         *ret_chain = rk_frame_seal(frame, entry->frame.size, &place);
         return true;
     }
@@ -51,7 +51,7 @@ static bool entry_seal(struct node *node, const struct raft_entry *entry, bool i
     if (rk_frame_read(entry->frame, &frame, &size) != RK_OK) {
         return false;
     }
-    cluster_time_note(&node->time, frame.term, frame.time_ms, node->now_ms);
+    cluster_time_note(&node->time, frame.time_ms, node->now_ms);
     *ret_chain = frame.chain;
     return frame.term == entry->id.term && frame.index == entry->id.index &&
            frame.chain == rk_frame_chain(before, &frame);
@@ -160,7 +160,6 @@ static void perform_write(struct node *node, bool is_own)
         node_receiving_replace_log(node, write->snapshot);
     }
     if (write->truncate_from != 0) {
-        cluster_time_doubt(&node->time);
         truncate_tail(node, write->truncate_from);
         node_truncate_pending(node, write->truncate_from);
         node_membership_truncated(node, write->truncate_from);

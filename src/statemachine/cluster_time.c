@@ -8,18 +8,7 @@ uint64_t cluster_time_ms(const struct cluster_time *time, uint64_t now_ms)
     return time->stamp_ms + (elapsed_ms < room_ms ? elapsed_ms : room_ms);
 }
 
-void cluster_time_note(struct cluster_time *time, raft_term term, uint64_t stamp_ms,
-                       uint64_t now_ms)
+void cluster_time_note(struct cluster_time *time, uint64_t stamp_ms, uint64_t now_ms)
 {
-    const bool counts = !time->is_running || time->is_doubted || term > time->term;
-
-    if (counts || stamp_ms > cluster_time_ms(time, now_ms)) {
-        *time = (struct cluster_time){.stamp_ms = stamp_ms, .at_ms = now_ms, .is_running = true};
-    }
-    time->term = term;
-}
-
-void cluster_time_doubt(struct cluster_time *time)
-{
-    time->is_doubted = true;
+    *time = (struct cluster_time){.stamp_ms = stamp_ms, .at_ms = now_ms, .is_running = true};
 }

@@ -113,8 +113,7 @@ START_TEST(pitfall_123_who_does_not_lead_ends_nothing)
     struct sm_command command;
 
     fixture_form();
-    cluster_time_note(&fixture.node->time, fixture.node->view.hard_state.term, 0,
-                      fixture.node->now_ms);
+    cluster_time_note(&fixture.node->time, 0, fixture.node->now_ms);
     make_session();
     fixture.node->now_ms += TTL_MS;
     node_expire_turn(fixture.node);
