@@ -175,8 +175,8 @@ static bool may_retire(struct world *world, const struct host *host)
     const bool is_sure = leader->node->view.is_config_committed &&
                          leader->node->view.is_term_committed && !leader->node->membership.is_joint;
 
-    return is_sure &&
-           (host->is_gone || host->is_wiped || (host->is_running && host->durable.last > 0));
+    return is_sure && (host->is_gone || host->is_wiped ||
+                       (host->is_running && (host->durable.last > 0 || host->is_cut_short)));
 }
 
 static void change_something(struct world *world)
@@ -187,7 +187,7 @@ static void change_something(struct world *world)
     if (member == NULL && may_retire(world, host)) {
         retire(world, host);
     } else if (member == NULL) {
-        if (host->is_running && host->durable.last == 0) {
+        if (host->is_running && host->durable.last == 0 && !host->is_cut_short) {
             add(world, host);
         }
     } else if (member->is_learner) {
