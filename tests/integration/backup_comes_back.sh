@@ -133,6 +133,7 @@ for round in 1 2; do
         "$(url "$FOLLOWER")/v1/snapshot" >"$WORK/status") &
     CHILDREN+=($!)
     client=$!
+    # shellcheck disable=SC2317 # wait_for calls it
     has_begun() { [ "$(grep -c 'sub=restore event=begins' "$WORK/n$FOLLOWER.log")" -gt "$lines" ]; }
     wait_for 20 "a restore that begins" has_begun
     pause "0.0$((round * 2))"

@@ -25,6 +25,7 @@ cluster=$(node_field 1 .cluster_id)
 for i in $(seq 60); do
     put 1 "key/$i" "value $i"
 done
+# shellcheck disable=SC2317 # wait_for calls it
 has_snapshot() { compgen -G "$WORK/d1/snapshots/snap-*.rks" >/dev/null; }
 wait_for 10 "a snapshot" has_snapshot
 head -c 2000 /dev/zero | tr '\0' x >"$WORK/long"
@@ -49,7 +50,7 @@ inspects
 [ "$(of .high_water.log_reaches_it)" = true ] || fail "mark: $(of .high_water)"
 
 # Damage is said where it is.
-file=$(ls "$WORK"/d1/snapshots/snap-*.rks | tail -n 1)
+for file in "$WORK"/d1/snapshots/snap-*.rks; do :; done
 printf 'X' | dd of="$file" bs=1 seek=100 conv=notrunc status=none
 inspects
 [ "$(of '.snapshots[-1].whole')" = false ] || fail "a damaged snapshot is called whole"

@@ -36,7 +36,7 @@ refuses 'no raft.db' --data-dir "$WORK/nothing" --cluster-id "$cluster"
 grep -q 'WARNING: never start the other 2 former members' "$WORK/err" || fail "no warning: $(cat "$WORK/err")"
 refuses 'not of the one that was named' --data-dir "$WORK/d1" --cluster-id "$cluster" # once is enough
 
-all=$INITIAL
+three=$INITIAL
 INITIAL=n1=${PEER[1]}
 node_start 1
 cluster_wait
@@ -51,7 +51,7 @@ cluster_wait
 expect_get 1 after recovery
 
 # Those that were lost come back: a majority of the former cluster, which knows nothing of it.
-INITIAL=$all
+INITIAL=$three
 node_start 2
 node_start 3
 wait_for 20 "node 2 ready" node_is_ready 2
