@@ -245,6 +245,10 @@ void fixture_close(void)
     node_snapshot_done(node);
     sm_free(node->sm);
     root_board_free(fixture.board);
+    if (node->kept != NULL) {
+        rk_heap_free((void *)(uintptr_t)node->kept->runs);
+        rk_heap_free(node->kept);
+    }
     rk_heap_free(node->decoded);
     rk_heap_free(node->outputs);
     rk_heap_free(node->raft);
