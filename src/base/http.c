@@ -40,6 +40,7 @@ void http_response_init(struct http_response *response, size_t body_size_max)
     response->arena_size = 0;
     response->stream = NULL;
     response->close_connection = false;
+    response->is_bulk = false;
     rk_buf_init(&response->long_value, 0);
     rk_buf_init(&response->body, body_size_max);
 }

@@ -6,8 +6,10 @@
 
 static struct http_response response;
 
+/* What was there before must not matter: responses are made on stacks. */
 static void setup(void)
 {
+    memset(&response, 0xff, sizeof(response));
     http_response_init(&response, 64);
 }
 
@@ -43,6 +45,7 @@ START_TEST(new_response_is_an_empty_200)
     ck_assert_uint_eq(response.body.size, 0);
     ck_assert_ptr_null(response.stream);
     ck_assert(!response.close_connection);
+    ck_assert(!response.is_bulk);
 }
 END_TEST
 
