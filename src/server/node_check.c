@@ -102,6 +102,17 @@ enum differs node_check_restore(struct node *node)
     return what;
 }
 
+/* The leader says so with each heartbeat. Whoever asked for it by this node has the answer first. */
+static void repair_wanted(struct node *node)
+{
+    if (node->check.repair_since_ms == 0) {
+        node->check.repair_since_ms = node->now_ms;
+    }
+    if (node->now_ms - node->check.repair_since_ms >= NODE_REPAIR_MS) {
+        node_check_begin_anew(node, node->check.differs, true);
+    }
+}
+
 void node_check_question(struct node *node, const struct wire_envelope *envelope)
 {
     const struct wire_check *check = &envelope->check;
@@ -110,7 +121,7 @@ void node_check_question(struct node *node, const struct wire_envelope *envelope
         return;
     }
     if (node->check.differs > 0 && check->is_repair) {
-        node_check_begin_anew(node, node->check.differs, true);
+        repair_wanted(node);
     }
     if (node->check.differs == 0 && check->differs > 0 && check->differs <= node->last_applied) {
         node_check_begin_anew(node, check->differs, false);

@@ -12,8 +12,9 @@ struct node;
 struct peer;
 
 enum {
-    NODE_CHECK_EVERY = 64,        /* entries between two digests that are kept */
-    NODE_SCRUB_MS = 100,          /* between two looks at what is in memory ... */
+    NODE_CHECK_EVERY = 64, /* entries between two digests that are kept */
+    NODE_REPAIR_MS = 200,  /* until what was asked for is answered, to who asked for it here */
+    NODE_SCRUB_MS = 100,   /* between two looks at what is in memory ... */
     NODE_SCRUB_BYTES = 256 << 10, /* ... of so much */
     NODE_CHECK_MARKS = 1024,      /* so many of them */
 };
@@ -27,9 +28,10 @@ struct check_mark {
 /* Whether the replicas hold the same: node_check.c. */
 struct node_check {
     struct check_mark marks[NODE_CHECK_MARKS];
-    raft_index newest;  /* of them */
-    raft_index differs; /* this node's state was found to differ there; 0: it was not */
-    raft_index asked;   /* leader: the others are asked for their digest there; 0: nowhere */
+    raft_index newest;        /* of them */
+    raft_index differs;       /* this node's state was found to differ there; 0: it was not */
+    uint64_t repair_since_ms; /* the leader has said that an operator wants it; 0: it did not */
+    raft_index asked;         /* leader: the others are asked for their digest there; 0: nowhere */
     uint64_t asked_since_ms;
     raft_index judged; /* leader: the last that was compared */
     struct sm_scrub scrub;

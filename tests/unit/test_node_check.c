@@ -222,6 +222,9 @@ START_TEST(one_that_differs_begins_anew_at_its_leaders_word)
 {
     fixture_form();
     fixture.node->check.differs = INDEX;
+    heartbeat(0, true);
+    fixture_exchange_done(&exchange);
+    fixture.now_ms += NODE_REPAIR_MS; /* the answer to who asked is on its way by now */
     fixture.is_end_expected = true;
     fixture.end_status = RK_DIFFERS;
     heartbeat(0, true);
