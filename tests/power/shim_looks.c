@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -106,4 +107,23 @@ DIR *opendir(const char *path)
         *(void **)&next = dlsym(RTLD_NEXT, "opendir");
     }
     return path_fails("opendir", AT_FDCWD, path) ? NULL : next(path);
+}
+
+/* Its descriptor goes without a close() that is seen here, and will be another's. */
+int closedir(DIR *entries)
+{
+    static int (*next)(DIR *);
+    struct shim_file *file = shim_file_of(dirfd(entries));
+
+    if (next == NULL) {
+        *(void **)&next = dlsym(RTLD_NEXT, "closedir");
+    }
+    const bool fails = file != NULL && shim_fails("closedir", file->name, NULL);
+    const int error = errno;
+    if (file != NULL) {
+        file->is_ours = false;
+    }
+    const int result = next(entries);
+    errno = fails ? error : errno;
+    return fails ? -1 : result;
 }
