@@ -391,6 +391,38 @@ START_TEST(equal_states_give_equal_bytes)
 }
 END_TEST
 
+/* Replicas that differ in one table alone have different digests. */
+START_TEST(every_table_is_in_the_digest)
+{
+    const struct sm_command_put put = {.key = bytes_of("k"), .value = bytes_of("v")};
+    (void)sm_do_put(sm, 1, &put);
+    const struct sm_root root = sm_publish(sm);
+    struct sm_root other = root;
+    const struct omap_node **const tables[] = {
+        &other.kv,   &other.locks,   &other.delays,     &other.sessions,      &other.tokens,
+        &other.ttls, &other.catalog, &other.tombstones, &other.tombstones_old};
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        other = root;
+        *tables[i] = *tables[i] == NULL ? root.kv : NULL;
+        ck_assert_msg(sm_digest(&other) != sm_digest(&root), "table %zu", i);
+    }
+}
+END_TEST
+
+START_TEST(every_number_is_in_the_digest)
+{
+    const struct sm_root root = sm_publish(sm);
+    struct sm_root other = root;
+    uint64_t *const numbers[] = {&other.kv_index, &other.session_index, &other.time_ms,
+                                 &other.tombstone_floor};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        other = root;
+        *numbers[i] += 1;
+        ck_assert_msg(sm_digest(&other) != sm_digest(&root), "number %zu", i);
+    }
+}
+END_TEST
+
 START_TEST(a_state_without_anything_comes_back)
 {
     image_of(sm, image);
@@ -554,6 +586,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, everything_applied_comes_back_and_goes_on_the_same, 0, 50);
     tcase_add_test(tcase, equal_states_give_equal_bytes);
+    tcase_add_test(tcase, every_table_is_in_the_digest);
+    tcase_add_test(tcase, every_number_is_in_the_digest);
     tcase_add_test(tcase, a_state_without_anything_comes_back);
     tcase_add_test(tcase, writes_meanwhile_are_not_in_it);
     tcase_add_test(tcase, both_generations_of_tombstones_come_back);
