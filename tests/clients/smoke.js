@@ -123,6 +123,19 @@ const facts = {
     assert.ok((await c.status.peers()).includes(await c.status.leader()));
     assert.deepStrictEqual(await c.catalog.datacenters(), ["dc1"]);
   },
+  async "the catalog and health of the nodes"() {
+    assert.deepStrictEqual(await c.catalog.service.list(), { consul: [] });
+    const names = (await c.catalog.node.list()).map((node) => node.Node);
+    assert.deepStrictEqual(names, ["n1", "n2", "n3"]);
+    assert.deepStrictEqual((await c.catalog.service.nodes("consul")).map((entry) => entry.Node), names);
+    assert.deepStrictEqual(Object.keys((await c.catalog.node.services("n1")).Services), ["consul"]);
+    assert.deepStrictEqual((await c.health.service("consul")).map((entry) => entry.Node.Node), names);
+    assert.strictEqual((await c.health.node("n2"))[0].CheckID, "serfHealth");
+    assert.deepStrictEqual((await c.health.state("any")).map((check) => check.ServiceID), ["", "", ""]);
+    assert.deepStrictEqual(await c.health.checks("consul"), []);
+    assert.deepStrictEqual(await c.agent.service.list(), {});
+    assert.deepStrictEqual(await c.agent.check.list(), {});
+  },
   async "any token will do, and acl is disabled"() {
     const other = new Consul({ host, port: Number(port), defaults: { token: "root" } });
     assert.strictEqual(await other.kv.set("smoke/token", "x"), true);

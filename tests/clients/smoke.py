@@ -149,6 +149,21 @@ def the_node_and_the_cluster(c):
 
 
 @fact
+def the_catalog_and_health_of_the_nodes(c):
+    index, services = c.catalog.services()
+    assert services == {"consul": []} and int(index) >= 1
+    names = [node["Node"] for node in c.catalog.nodes()[1]]
+    assert names == ["n1", "n2", "n3"]
+    assert [entry["Node"] for entry in c.catalog.service("consul")[1]] == names
+    assert list(c.catalog.node("n1")[1]["Services"]) == ["consul"] and c.catalog.node("n9")[1] is None
+    assert [entry["Node"]["Node"] for entry in c.health.service("consul")[1]] == names
+    assert [check["CheckID"] for check in c.health.node("n2")[1]] == ["serfHealth"]
+    assert {check["ServiceID"] for check in c.health.state("any")[1]} == {""}
+    assert c.health.checks("consul")[1] == [] and c.catalog.service("none")[1] == []
+    assert c.agent.services() == {} and c.agent.checks() == {}
+
+
+@fact
 def acl_is_disabled(c):
     for call in (lambda: c.acl.list(), lambda: c.acl.info("x"), lambda: c.acl.create("x"), lambda: c.acl.destroy("x")):
         try:
