@@ -237,12 +237,16 @@ END_TEST
 /* A status is no change of the node: who waits for nodes sleeps on. */
 START_TEST(status_and_node_have_indexes_of_their_own)
 {
+    struct sm_node node;
     const raft_index first = set("n1", SM_CHECK_PASSING, 7);
     const raft_index second = set("n1", SM_CHECK_CRITICAL, 7);
     struct sm_root root = sm_publish(sm);
 
     ck_assert_uint_eq(sm_nodes_index(&root), first);
     ck_assert_uint_eq(sm_checks_index(&root), second);
+    ck_assert(node_get("n1", &node));
+    ck_assert_uint_eq(node.modify_index, first);
+    ck_assert_uint_eq(node.check_modify_index, second);
     ck_assert_uint_eq(sm_catalog_index(&root), second);
     const raft_index third = set("n1", SM_CHECK_CRITICAL, 8);
     root = sm_publish(sm);

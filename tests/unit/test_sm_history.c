@@ -369,6 +369,32 @@ START_TEST(history_that_was_read_is_written_the_same)
 }
 END_TEST
 
+/* What is left may begin in the middle of what one entry did. */
+START_TEST(history_that_begins_within_an_entry_is_read)
+{
+    char key[1024];
+
+    raise_level();
+    memset(key, 'k', sizeof(key));
+    for (int i = 0; i < 200; i++) {
+        (void)snprintf(key + sizeof(key) - 8, 8, "%d", i);
+        put(key, "");
+    }
+    delete_prefix("kkk");
+    const raft_index deletion = last_index;
+    while (sm_publish(sm).history.floor < deletion) {
+        put_large();
+    }
+    ck_assert_uint_eq(sm_publish(sm).history.floor, deletion);
+    write_image();
+    read_image();
+    ck_assert_uint_eq(sm_publish(sm).history.floor, deletion);
+    ck_assert(seek(behind(deletion)));
+    expect(SM_EVENT_PUT, "large", deletion + 1);
+    free_image();
+}
+END_TEST
+
 /* Cut anywhere, or of an entry that the state does not have yet. */
 START_TEST(history_that_no_writer_writes_is_refused)
 {
@@ -417,6 +443,7 @@ int main(void)
     tcase_add_test(tcase, history_goes_on_after_an_image);
     tcase_add_test(tcase, history_that_was_read_loses_what_the_other_loses);
     tcase_add_test(tcase, history_that_was_read_is_written_the_same);
+    tcase_add_test(tcase, history_that_begins_within_an_entry_is_read);
     tcase_add_test(tcase, history_that_no_writer_writes_is_refused);
     return run_suite("sm_history", tcase);
 }
