@@ -2,8 +2,9 @@
  *
  * Every message says up to which level its sender reads (statemachine/feature.h). The first write that
  * needs more than the cluster's level makes the leader raise it, if all members, learners too, answer
- * and have said that they read so much; the write goes after the raise. Until somebody wants what is
- * new, the level stays, and a cluster can go back to the version before.
+ * and have said that they read so much; the write goes after the raise. Until all can read what is
+ * new, the level stays, and a cluster can go back to the version before; the leader's own catalog
+ * (node_health.c) is the first to want more.
  *
  * What the leader has applied is what counts: an entry that raises may still be lost before it is
  * committed, and a write behind it with it, but nothing that needs it can be without it. */
