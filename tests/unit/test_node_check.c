@@ -201,8 +201,8 @@ START_TEST(nobody_but_its_leader_is_believed)
 
     fixture_form();
     heartbeat(0, false);
+    fixture_persist(); /* the answer waits for the term */
     fixture_exchange_done(&exchange);
-    fixture_persist();
     fixture.node->last_applied = INDEX;
     fixture.others_check = (struct wire_check){.differs = INDEX};
     fixture_receive(&exchange, "n3", &message);
