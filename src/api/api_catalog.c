@@ -56,17 +56,39 @@ static bool key_is(const struct api_call *call, const char *text)
     return key.size == strlen(text) && memcmp(key.data, text, key.size) == 0;
 }
 
-/* The only service there is, unless a tag or metadata is wanted, which it does not have. */
-static bool finds_service(const struct api_call *call)
+/* The only service there is, unless a tag is wanted, which it does not have. */
+static bool finds_service(const struct api_call *call, const struct sm_node *node)
 {
-    return key_is(call, CATALOG_SERVICE) && request_parameter(call, "tag") == NULL &&
-           request_parameter(call, "node-meta") == NULL;
+    (void)node; /* each has it */
+    return key_is(call, CATALOG_SERVICE) && request_parameter(call, "tag") == NULL;
 }
 
 /* The next node; false: there is none, or metadata is wanted. */
 static bool next_node(const struct api_call *call, const struct sm_root *root, struct sm_node *at)
 {
     return request_parameter(call, "node-meta") == NULL && sm_node_next(root, at->name, at);
+}
+
+/* An array of what `render` makes of each node that `takes` wants; NULL: of every one. */
+struct listing {
+    bool (*takes)(const struct api_call *call, const struct sm_node *node);
+    void (*render)(const struct api_call *call, struct rk_json *json, const struct sm_node *node);
+};
+
+static void list(struct api_call *call, const struct sm_root *root, struct http_response *response,
+                 const struct listing *listing)
+{
+    struct sm_node at = {.id = 0};
+    struct rk_json json;
+
+    answer_json_begin(call, response, &json);
+    rk_json_array_begin(&json);
+    while (next_node(call, root, &at)) {
+        if (listing->takes == NULL || listing->takes(call, &at)) {
+            listing->render(call, &json, &at);
+        }
+    }
+    rk_json_array_end(&json);
 }
 
 /* -- catalog -- */
@@ -81,16 +103,8 @@ void catalog_nodes_finish(struct api_call *call, const struct sm_root *root,
                           const struct node_view *node, struct http_response *response,
                           bool *ret_streams)
 {
-    struct sm_node at = {.id = 0};
-    struct rk_json json;
-
     (void)ret_streams;
-    answer_json_begin(call, response, &json);
-    rk_json_array_begin(&json);
-    while (next_node(call, root, &at)) {
-        catalog_node_render(call, &json, &at);
-    }
-    rk_json_array_end(&json);
+    list(call, root, response, &(struct listing){.render = catalog_node_render});
     end(call, response, node, sm_nodes_index(root));
 }
 
@@ -129,16 +143,9 @@ void catalog_service_finish(struct api_call *call, const struct sm_root *root,
                             const struct node_view *node, struct http_response *response,
                             bool *ret_streams)
 {
-    struct sm_node at = {.id = 0};
-    struct rk_json json;
-
     (void)ret_streams;
-    answer_json_begin(call, response, &json);
-    rk_json_array_begin(&json);
-    while (finds_service(call) && next_node(call, root, &at)) {
-        catalog_instance_render(call, &json, &at);
-    }
-    rk_json_array_end(&json);
+    list(call, root, response,
+         &(struct listing){.takes = finds_service, .render = catalog_instance_render});
     end(call, response, node, sm_catalog_index(root));
 }
 
@@ -231,76 +238,71 @@ enum api_action health_state_begin(struct api_call *call, const struct node_view
     return begin_named(call, node, response, SM_TOPIC_CHECKS, "Missing check state");
 }
 
+static bool is_in_state(const struct api_call *call, const struct sm_node *node)
+{
+    return key_is(call, "any") || key_is(call, catalog_status_text(node->status));
+}
+
+static void check_render(const struct api_call *call, struct rk_json *json,
+                         const struct sm_node *node)
+{
+    (void)call;
+    catalog_check_render(json, node);
+}
+
 void health_state_finish(struct api_call *call, const struct sm_root *root,
                          const struct node_view *node, struct http_response *response,
                          bool *ret_streams)
 {
-    struct sm_node at = {.id = 0};
-    struct rk_json json;
-
     (void)ret_streams;
-    answer_json_begin(call, response, &json);
-    rk_json_array_begin(&json);
-    while (next_node(call, root, &at)) {
-        if (key_is(call, "any") || key_is(call, catalog_status_text(at.status))) {
-            catalog_check_render(&json, &at);
-        }
-    }
-    rk_json_array_end(&json);
+    list(call, root, response, &(struct listing){.takes = is_in_state, .render = check_render});
     end(call, response, node, sm_checks_index(root));
 }
 
-/* A bare name or a text that means yes; false: the response is made. */
-static bool passing_take(const struct api_call *call, struct http_response *response,
-                         bool *ret_passing)
+/* What ?passing asks for; as Go's ParseBool, and a bare name means yes. */
+enum wish { WISH_NO, WISH_YES, WISH_UNREADABLE };
+
+static enum wish passing_of(const struct api_call *call)
 {
     static const char *const yes[] = {"", "1", "t", "T", "true", "TRUE", "True"};
     static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
     const char *text = request_parameter(call, "passing");
 
-    *ret_passing = false;
     for (size_t i = 0; text != NULL && i < sizeof(yes) / sizeof(yes[0]); i++) {
-        *ret_passing = *ret_passing || strcmp(text, yes[i]) == 0;
+        if (strcmp(text, yes[i]) == 0) {
+            return WISH_YES;
+        }
     }
     for (size_t i = 0; text != NULL && i < sizeof(no) / sizeof(no[0]); i++) {
-        text = strcmp(text, no[i]) == 0 ? NULL : text;
+        if (strcmp(text, no[i]) == 0) {
+            return WISH_NO;
+        }
     }
-    if (text != NULL && !*ret_passing) {
-        answer_text(response, 400, "Invalid value for ?passing");
-        return false;
-    }
-    return true;
+    return text == NULL ? WISH_NO : WISH_UNREADABLE;
 }
 
 enum api_action health_service_begin(struct api_call *call, const struct node_view *node,
                                      struct http_response *response)
 {
-    bool is_passing = false;
-
-    if (!passing_take(call, response, &is_passing)) {
-        return API_RESPOND;
+    if (passing_of(call) == WISH_UNREADABLE) {
+        return answer_text(response, 400, "Invalid value for ?passing");
     }
     return begin_named(call, node, response, SM_TOPIC_CATALOG, "Missing service name");
+}
+
+static bool finds_healthy(const struct api_call *call, const struct sm_node *node)
+{
+    return finds_service(call, node) &&
+           (passing_of(call) == WISH_NO || node->status == SM_CHECK_PASSING);
 }
 
 void health_service_finish(struct api_call *call, const struct sm_root *root,
                            const struct node_view *node, struct http_response *response,
                            bool *ret_streams)
 {
-    struct sm_node at = {.id = 0};
-    struct rk_json json;
-    bool is_passing = false;
-
     (void)ret_streams;
-    (void)passing_take(call, response, &is_passing); /* looked at when the call began */
-    answer_json_begin(call, response, &json);
-    rk_json_array_begin(&json);
-    while (finds_service(call) && next_node(call, root, &at)) {
-        if (!is_passing || at.status == SM_CHECK_PASSING) {
-            catalog_health_render(call, &json, &at);
-        }
-    }
-    rk_json_array_end(&json);
+    list(call, root, response,
+         &(struct listing){.takes = finds_healthy, .render = catalog_health_render});
     end(call, response, node, sm_catalog_index(root));
 }
 
