@@ -143,6 +143,10 @@ def main():
             print(f"writes {name}: median %.0f/s, %.0f us of server time each" %
                   tuple(statistics.median(column) for column in zip(*rows)),
                   "(rounds: " + ", ".join(f"{rate:.0f}/s {cpu:.0f} us" for rate, cpu in rows) + ")")
+        (rate, cpu), (rate_with, cpu_with) = (
+            [statistics.median(column) for column in zip(*rows)] for rows in (without, with_them))
+        print(f"loss: {100 * (1 - rate_with / rate):.1f} % of the writes in that time, and "
+              f"{100 * (cpu_with / cpu - 1):.1f} % more server time for each")
         print(f"crowd: {count} watchers of one key answered in {measure_crowd(cluster, count):.2f} s")
     finally:
         cluster.stop()
