@@ -243,7 +243,7 @@ enum api_action members_repair_begin(struct api_call *call, const struct node_vi
                                      struct http_response *response)
 {
     static const char *const names[] = {"name", NULL};
-    const enum api_action action = change_begin(call, ADMIN_REPAIR, response);
+    const enum api_action action = admin_begin(call, ADMIN_REPAIR, response);
 
     (void)node;
     if (action == API_RESPOND) {

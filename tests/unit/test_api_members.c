@@ -41,6 +41,21 @@ START_TEST(member_is_named_by_the_path)
 }
 END_TEST
 
+START_TEST(one_that_differs_is_repaired_by_name)
+{
+    send_text("POST", MEMBERS "/repair", "{\"name\": \"n3\"}");
+    ck_assert_int_eq(harness.answer.action, API_ADMIN);
+    ck_assert_int_eq(harness.asked.type, ADMIN_REPAIR);
+    ck_assert_str_eq(harness.asked.items[0].who, "n3");
+    harness.outcome = (struct admin_outcome){.refusal = ADMIN_DOES_NOT_DIFFER, .who = "n3"};
+    send_text("POST", MEMBERS "/repair", "{\"name\": \"n3\"}");
+    ck_assert_uint_eq(harness.answer.status, 409);
+    ck_assert_contains(harness.answer.body, "nothing to repair");
+    send_text("POST", MEMBERS "/repair", "{}");
+    ck_assert_uint_eq(harness.answer.status, 400);
+}
+END_TEST
+
 START_TEST(one_or_several_are_replaced)
 {
     send_text("POST", MEMBERS "/replace",
@@ -287,6 +302,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, harness_open, harness_close);
     tcase_add_test(tcase, added_member_votes_later_unless_it_is_to_stay_a_learner);
     tcase_add_test(tcase, member_is_named_by_the_path);
+    tcase_add_test(tcase, one_that_differs_is_repaired_by_name);
     tcase_add_test(tcase, one_or_several_are_replaced);
     tcase_add_loop_test(tcase, malformed_change_is_refused_before_the_leader_sees_it, 0,
                         (int)(sizeof(bad) / sizeof(bad[0])));
