@@ -84,7 +84,7 @@ struct backup_summary {
 };
 
 /* Reads all of it and builds the state that it stands for. Errors: as above; *ret_why then says what is
- * wrong, and *ret is untouched. */
+ * wrong, and *ret is untouched; else it is NULL. */
 RK_MUST_USE enum rk_status backup_verify(snap_read *read, void *context, uint64_t unpacked_max,
                                          struct backup_summary *ret, const char **ret_why);
 

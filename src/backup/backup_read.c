@@ -316,6 +316,7 @@ enum rk_status backup_verify(snap_read *read, void *context, uint64_t unpacked_m
     status = build(reader, image, &summary, ret_why);
     if (status == RK_OK) {
         *ret = summary;
+        *ret_why = NULL; /* what may go wrong from here on has reasons of its own */
     }
     sm_image_reader_free(image);
     backup_reader_free(reader);

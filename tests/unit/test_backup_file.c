@@ -119,6 +119,18 @@ START_TEST(summary_is_that_of_the_state_that_was_written)
 }
 END_TEST
 
+START_TEST(what_is_whole_has_no_reason_against_it)
+{
+    struct backup_summary summary;
+    const char *why = "from before";
+
+    put_keys(10, "value");
+    (void)write_backup(BLOCK_SIZE);
+    ck_assert_int_eq(verify(&summary, &why), RK_OK);
+    ck_assert_ptr_null(why); /* what fails later would be answered with it */
+}
+END_TEST
+
 START_TEST(equal_states_give_equal_bytes)
 {
     struct rk_buf first;
@@ -281,6 +293,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, summary_is_that_of_the_state_that_was_written);
+    tcase_add_test(tcase, what_is_whole_has_no_reason_against_it);
     tcase_add_test(tcase, equal_states_give_equal_bytes);
     tcase_add_test(tcase, a_byte_at_a_time_is_whole_too);
     tcase_add_test(tcase, every_byte_that_differs_is_noticed_or_means_nothing);
