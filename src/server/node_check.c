@@ -146,8 +146,17 @@ static bool has_other_voters(const struct node *node)
     return node->view.config->voters_count > 1;
 }
 
-/* A bit that flipped after the digest was made is in no digest. A node alone reads its state from its
- * disk again: nobody else has it. */
+void node_check_damaged(struct node *node, raft_index modify_index)
+{
+    rk_log(RK_LOG_ERROR, "check", "memory_damaged", RK_U64("modify_index", modify_index),
+           RK_U64("last_applied", node->last_applied), RK_END);
+    if (has_other_voters(node)) {
+        node_check_begin_anew(node, node->last_applied, false);
+    }
+    node_end(node, RK_DIFFERS, "memory_damaged", node->last_applied);
+}
+
+/* A bit that flipped after the digest was made is in no digest. */
 static void scrub_turn(struct node *node)
 {
     raft_index index = 0;
@@ -156,15 +165,9 @@ static void scrub_turn(struct node *node)
         return;
     }
     node->check.scrub_due_ms = node->now_ms + NODE_SCRUB_MS;
-    if (sm_scrub_step(&node->check.scrub, node->sm, NODE_SCRUB_BYTES, &index)) {
-        return;
+    if (!sm_scrub_step(&node->check.scrub, node->sm, NODE_SCRUB_BYTES, &index)) {
+        node_check_damaged(node, index);
     }
-    rk_log(RK_LOG_ERROR, "check", "memory_damaged", RK_U64("modify_index", index),
-           RK_U64("last_applied", node->last_applied), RK_END);
-    if (has_other_voters(node)) {
-        node_check_begin_anew(node, node->last_applied, false);
-    }
-    node_end(node, RK_DIFFERS, "memory_damaged", node->last_applied);
 }
 
 /* -- the leader -- */

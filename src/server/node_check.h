@@ -47,6 +47,9 @@ void node_check_turn(struct node *node);
 enum differs node_check_restore(struct node *node);
 /* Notes down that this node's state differs, or is to be made anew, and ends it for another start. */
 _Noreturn void node_check_begin_anew(struct node *node, raft_index index, bool is_repair);
+/* What that entry wrote is not in memory as it was written. A node alone reads its state from its disk
+ * again: nobody else has it. */
+_Noreturn void node_check_damaged(struct node *node, raft_index modify_index);
 /* Heartbeats: what the leader asks of a peer, what it was answered; here what was asked, after the core
  * has taken it, and the answer. */
 void node_check_ask(struct node *node, const struct peer *peer, struct wire_check *ret);

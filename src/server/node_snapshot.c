@@ -200,6 +200,9 @@ static void taken(struct node *node, const struct snap_job *job)
         rk_log(RK_LOG_WARN, "snapshot", "no_room", RK_U64("index", job->info.ref.id.index), RK_END);
         return;
     }
+    if (job->status == RK_DIFFERS) {
+        node_check_damaged(node, job->offset);
+    }
     if (job->status != RK_OK) {
         node_end(node, job->status, "snapshot_failed", job->info.ref.id.index);
     }

@@ -107,6 +107,10 @@ struct snap_job *snap_work_slice(struct snap_work *work)
     RK_ASSERT(rk_buf_status(&buf) == RK_OK);
     job->status = snap_store_append(work->store, SNAP_TAKEN, rk_buf_bytes(&buf));
     rk_buf_done(&buf);
+    if (job->status == RK_OK && work->writer.damaged_index > 0) { /* no start could read it */
+        job->status = RK_DIFFERS;
+        job->offset = work->writer.damaged_index;
+    }
     if (job->status == RK_OK && is_more) {
         return NULL;
     }

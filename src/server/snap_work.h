@@ -45,7 +45,8 @@ struct snap_job {
     enum rk_status status; /* set when it comes back */
 
     /* TAKE: of `root`, which is of entry info.ref.id; size and digest are the result. A part that
-     * fails leaves nothing. BUILD: the received file, whole, becomes a snapshot and a state
+     * fails leaves nothing. RK_DIFFERS: memory has changed by itself, in what entry `offset` wrote.
+     * BUILD: the received file, whole, becomes a snapshot and a state
      * machine, `sm`, the caller's; RK_CORRUPT: it is not what info.ref said. */
     struct sm_root root;
     struct snap_info info;

@@ -213,11 +213,15 @@ static void append_numbers(struct rk_buf *buf, const struct sm_root *root)
     append_u64(buf, sm_digest(root));
 }
 
-static void append_entry(struct rk_buf *buf, const struct omap_item *item)
+static void append_entry(struct sm_image_writer *writer, struct rk_buf *buf)
 {
+    const struct omap_item *item = writer->place.item;
     struct omap_entry entry;
 
     omap_item_read(item, &entry);
+    if (!omap_item_is_whole(item)) {
+        writer->damaged_index = entry.modify_index > 0 ? entry.modify_index : 1;
+    }
     append_u32(buf, entry.key.size);
     append_u32(buf, entry.value.size);
     append_u64(buf, entry.flags);
@@ -265,7 +269,7 @@ static void append_entries(struct sm_image_writer *writer, const struct table *t
     const struct omap_node *root = table_root(table, &writer->root);
 
     do {
-        append_entry(buf, writer->place.item);
+        append_entry(writer, buf);
         writer->place = omap_next(root, writer->place);
     } while (writer->place.item != NULL && !buf->overflowed &&
              buf->size - start < SM_IMAGE_RECORD_SIZE_TARGET);

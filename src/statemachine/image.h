@@ -55,9 +55,11 @@ struct sm_image_writer {
     struct omap_place place;
     bool has_place; /* `place` is the next entry of this table */
     struct sm_history_writer history;
+    raft_index damaged_index; /* that modified an entry which is not what it was; 0: none yet */
 };
 
-/* The root stays held until the last record is written. */
+/* The root stays held until the last record is written. What was written is good for nothing if the
+ * writer has a damaged_index then: memory has changed by itself. */
 void sm_image_writer_init(struct sm_image_writer *writer, const struct sm_root *root);
 
 /* Appends the body of the next record, at most SM_IMAGE_RECORD_SIZE_MAX bytes. False: there is none

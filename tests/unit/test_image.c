@@ -451,6 +451,27 @@ START_TEST(writes_meanwhile_are_not_in_it)
 }
 END_TEST
 
+/* Else it would take the place of the log that has it right. */
+START_TEST(memory_that_has_changed_is_noticed_by_the_writer)
+{
+    struct sm_image_writer writer;
+    struct omap_entry entry;
+    struct rk_buf body;
+    uint8_t type = 0;
+
+    fill_a_little();
+    const struct sm_root root = sm_publish(sm);
+    omap_item_read(omap_find(root.kv, bytes_of("b")), &entry);
+    ((uint8_t *)(uintptr_t)entry.value.data)[0] ^= 1;
+    sm_image_writer_init(&writer, &root);
+    rk_buf_init(&body, 1 << 20);
+    while (sm_image_write(&writer, &body, &type)) {
+    }
+    rk_buf_done(&body);
+    ck_assert_uint_eq(writer.damaged_index, entry.modify_index);
+}
+END_TEST
+
 /* Both generations of tombstones and the floor: an index that went back would let a blocked reader
  * sleep through a change. */
 START_TEST(both_generations_of_tombstones_come_back)
@@ -590,6 +611,7 @@ int main(void)
     tcase_add_test(tcase, every_number_is_in_the_digest);
     tcase_add_test(tcase, a_state_without_anything_comes_back);
     tcase_add_test(tcase, writes_meanwhile_are_not_in_it);
+    tcase_add_test(tcase, memory_that_has_changed_is_noticed_by_the_writer);
     tcase_add_test(tcase, both_generations_of_tombstones_come_back);
     tcase_add_test(tcase, the_largest_entries_fit_a_record_each);
     tcase_add_test(tcase, a_flipped_bit_is_seen_by_the_digest);
