@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "support/run.h"
+#include "support/sm_commands.h"
 
 enum { INDEX = NODE_CHECK_EVERY, OTHER = 1 };
 
@@ -258,6 +259,52 @@ START_TEST(one_that_differs_asks_for_no_vote)
 }
 END_TEST
 
+/* A bit of the value of the only key. */
+static void flip_in_memory(void)
+{
+    const struct omap_cut start = {.side = OMAP_BEFORE};
+    const struct sm_root root = sm_view(fixture.node->sm);
+    struct omap_entry entry;
+
+    omap_item_read(omap_first_after(root.kv, start).item, &entry);
+    ((uint8_t *)(uintptr_t)entry.value.data)[0] ^= 1;
+}
+
+/* The worker takes the one snapshot, into a store in memory. */
+static void take_snapshot(void)
+{
+    struct snap_work work = {.store = snap_store_mem_new()};
+
+    fixture.options.snapshot_entries = 1;
+    node_snapshot_turn(fixture.node);
+    ck_assert_uint_eq(fixture.snap_jobs_count, 1);
+    fixture.snap_jobs_count = 0;
+    struct snap_job *job = fixture.snap_jobs[0];
+    ck_assert(!snap_work_run(&work, job));
+    while (snap_work_slice(&work) == NULL) {
+    }
+    snap_store_close(work.store);
+    ck_assert_int_eq(rk_queue_push(fixture.snap_results, &job, 1), RK_OK);
+    ck_assert_int_eq(job->status, RK_DIFFERS);
+    ck_assert_uint_eq(job->offset, 2);
+    node_snapshot_turn(fixture.node);
+}
+
+/* Nobody could build a state of it, and the log that could would be cut away. */
+START_TEST(no_snapshot_is_taken_of_memory_that_has_changed)
+{
+    const struct sm_command_put put = {.key = bytes_of("k"), .value = bytes_of("v")};
+
+    fixture_lead();
+    node_apply(fixture.node);
+    (void)sm_do_put(fixture.node->sm, 2, &put);
+    flip_in_memory();
+    fixture.is_end_expected = true;
+    fixture.end_status = RK_DIFFERS;
+    take_snapshot();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("node_check");
@@ -278,5 +325,6 @@ int main(void)
     tcase_add_exit_test(tcase, one_that_differs_begins_anew_at_its_leaders_word, FIXTURE_ENDED);
     tcase_add_test(tcase, one_that_differs_gives_no_vote);
     tcase_add_test(tcase, one_that_differs_asks_for_no_vote);
+    tcase_add_exit_test(tcase, no_snapshot_is_taken_of_memory_that_has_changed, FIXTURE_ENDED);
     return run_suite("node_check", tcase);
 }

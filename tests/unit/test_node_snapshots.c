@@ -7,7 +7,6 @@
 #include "base/heap.h"
 #include "node_fixture.h"
 #include "support/run.h"
-#include "support/sm_commands.h"
 
 enum { BODY_MAX = 4 << 20, FILE_SIZE = 3000, SNAPSHOT_INDEX = 50 };
 
@@ -180,49 +179,6 @@ START_TEST(without_room_it_is_tried_again_later)
     struct snap_job *job = snap_job_of(SNAP_TAKE);
     ck_assert_ptr_nonnull(job);
     snap_job_free(job);
-}
-END_TEST
-
-/* A bit of the value of the only key. */
-static void flip_in_memory(void)
-{
-    const struct omap_cut start = {.side = OMAP_BEFORE};
-    const struct sm_root root = sm_view(fixture.node->sm);
-    struct omap_entry entry;
-
-    omap_item_read(omap_first_after(root.kv, start).item, &entry);
-    ((uint8_t *)(uintptr_t)entry.value.data)[0] ^= 1;
-}
-
-/* The worker's work on it, with a store in memory. */
-static void work_on(struct snap_job *job)
-{
-    struct snap_work work = {.store = snap_store_mem_new()};
-
-    ck_assert_ptr_nonnull(job);
-    ck_assert(!snap_work_run(&work, job));
-    while (snap_work_slice(&work) == NULL) {
-    }
-    snap_store_close(work.store);
-}
-
-/* Nobody could build a state of it, and the log that could would be cut away. */
-START_TEST(of_memory_that_has_changed_none_is_taken)
-{
-    const raft_index index = 2;
-
-    lead_with_one_entry();
-    (void)sm_do_put(fixture.node->sm, index,
-                    &(struct sm_command_put){.key = bytes_of("k"), .value = bytes_of("v")});
-    flip_in_memory();
-    node_snapshot_turn(fixture.node);
-    struct snap_job *job = snap_job_of(SNAP_TAKE);
-    work_on(job);
-    ck_assert_int_eq(job->status, RK_DIFFERS);
-    ck_assert_uint_eq(job->offset, index);
-    fixture.is_end_expected = true;
-    fixture.end_status = RK_DIFFERS;
-    snap_job_done(job, job->status);
 }
 END_TEST
 
@@ -721,7 +677,6 @@ int main(void)
     tcase_add_test(tcase, the_log_goes_only_when_the_snapshot_is_noted_down);
     tcase_add_test(tcase, trailing_entries_stay);
     tcase_add_test(tcase, without_room_it_is_tried_again_later);
-    tcase_add_exit_test(tcase, of_memory_that_has_changed_none_is_taken, FIXTURE_ENDED);
     tcase_add_test(tcase, one_for_which_there_is_no_place_any_more_is_given_up);
     tcase_add_test(tcase, the_offer_asks_first_what_is_there);
     tcase_add_test(tcase, the_next_piece_is_what_the_peer_lacks);
