@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
+#include "base/frame.h"
 #include "base/log.h"
 #include "server/node_internal.h"
 
@@ -67,10 +69,30 @@ void node_heal_membership(struct node *node, const struct log_store *store)
     }
 }
 
+/* The newest that names this node. */
+static enum rk_status look_for_membership(void *context, const struct raft_entry *entry)
+{
+    struct node *node = context;
+    struct membership membership;
+
+    if (entry->type == RAFT_ENTRY_CONFIG &&
+        membership_decode(rk_frame_body(entry->frame), &membership) == RK_OK &&
+        membership_by_name(&membership, node->options->node_id) != NULL) {
+        node->membership = membership;
+    }
+    return RK_OK;
+}
+
+/* Before any snapshot the log alone says that there are others. It may end in damage: then what stands
+ * before that has to do. */
 enum rk_status node_heal_anew(struct node *node, const struct node_start_options *start)
 {
+    raft_index bad_index = 0;
+
     node_heal_membership(node, start->store);
-    enum rk_status status = node_heal_begin(node, start, "state", start->store->bounds.last.index);
+    enum rk_status status = log_store_scan(start->store, look_for_membership, node, &bad_index);
+    RK_MAYBE(status != RK_OK);
+    status = node_heal_begin(node, start, "state", start->store->bounds.last.index);
     if (status == RK_OK) {
         status = snap_store_retain(start->snaps, NULL, 0);
     }

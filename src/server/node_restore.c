@@ -410,6 +410,9 @@ static void keep_restored(struct node *node, const struct raft_restored *restore
 static void start_core(struct node *node, struct restoring *restoring, struct log_store *store)
 {
     struct raft_restored *restored = &restoring->restored;
+    /* From what was given up: neither the log nor a snapshot holds it any more. */
+    const bool is_known_only = restoring->snapshot == NULL && node->membership_index == 0 &&
+                               node->membership.members_count > 0;
 
     restored->hard_state = store->hard_state;
     restored->base = store->bounds.base;
@@ -419,7 +422,7 @@ static void start_core(struct node *node, struct restoring *restoring, struct lo
         restored->snapshot = restoring->snapshot->ref.id;
         restored->config_index = restoring->snapshot->config_index;
         membership_to_raft(&restoring->snapshot->membership, &restored->config);
-    } else if (node->snaps.lost_count > 0) {
+    } else if (is_known_only) {
         membership_to_raft(&node->membership, &restored->config);
     }
     if (node->standing == STANDING_FORMING) {
@@ -433,8 +436,7 @@ static void start_core(struct node *node, struct restoring *restoring, struct lo
     /* Nothing but the scan and that, but an entry by a client is there only because the first
      * configuration was committed before it. */
     node->is_firm = restoring->has_command || node->membership_before_index > 0 ||
-                    restoring->snapshot != NULL ||
-                    (node->snaps.lost_count > 0 && node->membership.members_count > 0);
+                    restoring->snapshot != NULL || is_known_only;
     rk_log(RK_LOG_INFO, "node", "log_restored", RK_U64("last_index", restored->last.index),
            RK_U64("last_term", restored->last.term), RK_U64("term", restored->hard_state.term),
            RK_END);

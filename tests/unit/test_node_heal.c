@@ -308,7 +308,7 @@ START_TEST(without_a_snapshot_all_is_given_up_and_the_node_recovers)
 }
 END_TEST
 
-/* Also where there never was a snapshot: then the others say who it is. */
+/* Also where there never was a snapshot: then the log says who it is, and at the next start the others. */
 START_TEST(state_begun_anew_comes_from_the_leader_alone)
 {
     make_directory(_i == 0 ? NEWEST : 0);
@@ -320,9 +320,25 @@ START_TEST(state_begun_anew_comes_from_the_leader_alone)
     for (int i = 0; i < 2; i++) {
         expect_recovering(0, 0);
         ck_assert_uint_eq(fixture.node->last_applied, 0);
-        ck_assert_int_eq(fixture.node->standing, _i == 0 ? STANDING_MEMBER : STANDING_ASKING);
+        const bool knows = _i == 0 || i == 0; /* the log that said so is gone */
+        ck_assert_int_eq(fixture.node->standing, knows ? STANDING_MEMBER : STANDING_ASKING);
         restore_anew();
     }
+}
+END_TEST
+
+/* It was given a cluster of itself alone; that others were added stands in its log. */
+START_TEST(first_node_of_a_cluster_that_grew_is_begun_anew_without_a_snapshot)
+{
+    make_directory(0);
+    execute("DELETE FROM snapshot");
+    fixture.options.initial_cluster_count = 1;
+    begin_anew();
+    ck_assert_int_eq(restore(), RK_OK);
+    expect_recovering(0, 0);
+    ck_assert_int_eq(fixture.node->standing, STANDING_MEMBER);
+    ck_assert_uint_eq(fixture.node->peers_count, 2);
+    ck_assert_uint_eq(fixture.node->view.config->voters_count, 3);
 }
 END_TEST
 
@@ -546,6 +562,7 @@ int main(void)
     tcase_add_loop_test(tcase, log_gives_way_to_an_older_snapshot_and_the_node_recovers, 0, 4);
     tcase_add_test(tcase, without_a_snapshot_all_is_given_up_and_the_node_recovers);
     tcase_add_loop_test(tcase, state_begun_anew_comes_from_the_leader_alone, 0, 2);
+    tcase_add_test(tcase, first_node_of_a_cluster_that_grew_is_begun_anew_without_a_snapshot);
     tcase_add_loop_test(tcase, log_ends_before_a_damaged_entry_and_the_node_recovers, 0, 3);
     tcase_add_test(tcase, log_damaged_before_the_snapshots_entry_gives_way_to_it);
     tcase_add_test(tcase, log_lost_from_its_first_entry_asks_who_it_is);
