@@ -222,8 +222,9 @@ static void block_signals(sigset_t *signals)
     (void)sigaddset(signals, SIGTERM);
     (void)sigaddset(signals, SIGINT);
     (void)sigaddset(signals, SIGHUP);
-#ifdef RK_TEST_HOOKS
     (void)sigaddset(signals, SIGUSR1);
+#ifdef RK_TEST_HOOKS
+    (void)sigaddset(signals, SIGALRM);
     (void)sigaddset(signals, SIGUSR2);
 #endif
     const int failed = pthread_sigmask(SIG_BLOCK, signals, NULL);
@@ -240,12 +241,13 @@ static void wait_for_stop(const struct lifecycle *life, const sigset_t *signals)
             return;
         }
 #ifdef RK_TEST_HOOKS
-        if (number == SIGUSR1 || number == SIGUSR2) {
+        if (number == SIGALRM || number == SIGUSR2) {
             node_hook(life->node, number);
         }
-#else
-        (void)life;
 #endif
+        if (number == SIGUSR1) {
+            node_take_snapshot(life->node);
+        }
         if (number == SIGHUP) {
             rk_log(RK_LOG_INFO, "node", "reload_has_nothing_to_change", RK_END);
         }

@@ -40,13 +40,17 @@ RK_MUST_USE enum rk_status node_start(const struct node_start_options *start, st
 /* Hands over what can be handed over, answers what waits and joins, within `timeout_ms`; what is
  * left then is answered as unknown, or as not done where nothing of it left this node. From then on
  * node_submit() refuses. */
+void node_stop(struct node *node, uint32_t timeout_ms);
+void node_free(struct node *node); /* after node_stop() and after the HTTP loops have stopped */
+
+/* The node takes a snapshot as soon as it may, however short its log is, if anything was applied since
+ * the last one; and the log is cut. Thread: any. */
+void node_take_snapshot(struct node *node);
+
 #ifdef RK_TEST_HOOKS
 /* Puts a fault into the node: node_hooks.c. Thread: any. */
 void node_hook(struct node *node, int signal_number);
 #endif
-
-void node_stop(struct node *node, uint32_t timeout_ms);
-void node_free(struct node *node); /* after node_stop() and after the HTTP loops have stopped */
 
 /* Hands requests over, all or none. Errors: RK_BUSY (the mailbox has no room for them, or the node
  * stops: nothing was taken). */

@@ -1,6 +1,6 @@
 /* node_hooks.c -- faults that a test puts into a live replica; compiled in only with --enable-test-hooks.
  *
- *   SIGUSR1  the next put that is applied here is applied with another value
+ *   SIGALRM  the next put that is applied here is applied with another value
  *   SIGUSR2  a bit flips in the memory that holds the value of the first key */
 #include <signal.h>
 #include <string.h>
@@ -41,7 +41,7 @@ void node_hook_turn(struct node *node)
 
 struct rk_bytes node_hook_command(struct node *node, struct rk_bytes command)
 {
-    if (atomic_load(&node->hook_signal) != SIGUSR1 || command.data[0] != SM_COMMAND_KV_PUT) {
+    if (atomic_load(&node->hook_signal) != SIGALRM || command.data[0] != SM_COMMAND_KV_PUT) {
         return command;
     }
     atomic_store(&node->hook_signal, 0);

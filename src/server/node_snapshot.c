@@ -91,6 +91,11 @@ static const struct membership *applied_membership(const struct node *node, raft
                : NULL;
 }
 
+void node_take_snapshot(struct node *node)
+{
+    atomic_store(&node->is_snapshot_asked, true);
+}
+
 static bool is_time_for_one(const struct node *node)
 {
     const struct node_snapshots *snaps = &node->snaps;
@@ -100,7 +105,8 @@ static bool is_time_for_one(const struct node *node)
         return false;
     }
     const uint64_t newest_size = newest == 0 ? 0 : snaps->held[snaps->held_count - 1].ref.size;
-    return node->last_applied - newest >= node->options->snapshot_entries ||
+    return atomic_load(&node->is_snapshot_asked) ||
+           node->last_applied - newest >= node->options->snapshot_entries ||
            (snaps->applied_bytes >= NODE_SNAPSHOT_BYTES && snaps->applied_bytes >= newest_size);
 }
 
@@ -154,6 +160,7 @@ static void begin_taking(struct node *node)
         .config_index = config_index,
         .membership = *membership,
     };
+    atomic_store(&node->is_snapshot_asked, false);
     node->snaps.is_taking = true;
     node->snaps.taking = job->info.ref.id;
     node->snaps.root_version = job->root.version;

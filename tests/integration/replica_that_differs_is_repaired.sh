@@ -40,7 +40,7 @@ expect_silence() {
 
 # make_differ I: the next put is applied otherwise there, to a key that stays as it is then.
 make_differ() {
-    kill -USR1 "${PID[$1]}"
+    kill -ALRM "${PID[$1]}"
     wait_for 5 "the fault is in" log_says_after_put "$1"
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # One node: put, get, list, check-and-set and delete; and after kill -9, and after SIGTERM, all of it
-# is still there, with its indexes.
+# is still there, with its indexes; also from a snapshot that was asked for.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -51,5 +51,13 @@ node_kill 1
 restarted_is_the_same 'kill -9'
 node_stop 1
 restarted_is_the_same SIGTERM
+has_snapshot() {
+    compgen -G "$WORK/d1/snapshots/snap-*.rks" >/dev/null
+}
+! has_snapshot || fail 'a snapshot that nobody asked for'
+kill -USR1 "${PID[1]}"
+wait_for 10 'a snapshot, as asked for' has_snapshot
+node_kill 1
+restarted_is_the_same 'a snapshot'
 expect_get 1 'caf%c3%a9%20/' utf
 finish
