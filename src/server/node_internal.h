@@ -409,7 +409,7 @@ struct node {
     pthread_t thread;
     _Atomic bool is_snapshot_asked; /* node_take_snapshot() */
     _Atomic uint64_t stop_by_ms;    /* 0: running */
-    _Atomic bool is_closed;      /* no turn takes requests any more */
+    _Atomic bool is_closed;         /* no turn takes requests any more */
     bool is_handing_over;
     bool is_over; /* the loop has ended: nobody may be listened to any more */
 
