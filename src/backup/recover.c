@@ -8,6 +8,7 @@
 #include "base/frame.h"
 #include "base/heap.h"
 #include "storage/data_dir.h"
+#include "storage/differs.h"
 #include "storage/files.h"
 #include "storage/high_water.h"
 #include "storage/log_store_sqlite.h"
@@ -127,6 +128,21 @@ static const struct member *self_of(const struct recovering *recovering)
     const struct member *self = membership_by_name(&recovering->membership, identity->node_name);
 
     return self != NULL && self->incarnation == identity->incarnation ? self : NULL;
+}
+
+/* It would never lead: a leader's snapshot is what it waits for. */
+static enum rk_status check_state(struct recovering *recovering)
+{
+    raft_index index = 0;
+
+    if (differs_read(data_dir_path(recovering->dir, "differs"), &index) == DIFFERS_NOT) {
+        return RK_OK;
+    }
+    return complaint_refuse(
+        &recovering->complaint, RK_CONFLICT,
+        "its state was found to differ from the others' at entry %llu: recover "
+        "another member, or, if there is none, remove its file \"differs\" first",
+        (unsigned long long)index);
 }
 
 static enum rk_status check(struct recovering *recovering)
@@ -278,6 +294,9 @@ enum rk_status recover(const char *data_dir, const char *cluster_id, struct reco
     }
     if (status == RK_OK) {
         status = check(recovering);
+    }
+    if (status == RK_OK) {
+        status = check_state(recovering);
     }
     if (status == RK_OK) {
         status = change(recovering);

@@ -30,6 +30,9 @@ refuses 'not of the one that was named' --data-dir "$WORK/d1" \
     --cluster-id 00000000000000000000000000000001
 refuses 'no raft.db' --data-dir "$WORK/nothing" --cluster-id "$cluster"
 [ ! -e "$WORK/nothing" ] || fail "a directory was made"
+echo 'differs 64' >"$WORK/d1/differs"
+refuses 'to differ from the others' --data-dir "$WORK/d1" --cluster-id "$cluster"
+rm "$WORK/d1/differs"
 
 "$RAFTKV" recover --data-dir "$WORK/d1" --cluster-id "$cluster" >"$WORK/out" 2>"$WORK/err" ||
     fail "recover: $(cat "$WORK/err")"
