@@ -140,6 +140,10 @@ void node_bring_back(struct node *node, struct client_request *request)
         node_complete(node, request, RK_RESTORING);
         return;
     }
+    if (request->restore->spool == NULL) { /* it could not be opened, and the body was empty */
+        node_complete(node, request, RK_IO);
+        return;
+    }
     *bringing = (struct node_bringing){.request = request};
     bringing->source = restore_source_new(request->restore->spool, node->options->max_restore_size);
     request->restore->spool = NULL;

@@ -135,6 +135,22 @@ START_TEST(restore_that_nobody_goes_on_with_is_given_up)
 }
 END_TEST
 
+/* Chunks that add up to nothing, at a moment without a file descriptor. */
+START_TEST(backup_that_could_not_be_kept_is_not_worked_on)
+{
+    static struct http_exchange exchange;
+    struct client_restore restore = {.spool = NULL};
+    struct client_request request = {
+        .kind = CLIENT_RESTORE, .exchange = &exchange, .restore = &restore};
+
+    node_bring_back(fixture.node, &request);
+    node_flush_done(fixture.node);
+    ck_assert_uint_eq(exchange.answers, 1);
+    ck_assert_int_eq(request.status, RK_IO);
+    ck_assert_uint_eq(fixture.snap_jobs_count, 0);
+}
+END_TEST
+
 START_TEST(gate_of_a_former_term_is_open)
 {
     ck_assert_int_eq(part(SM_COMMAND_RESTORE_BEGIN, ID), RK_OK);
@@ -154,6 +170,7 @@ int main(void)
     tcase_add_test(tcase, record_without_a_begin_is_not_written);
     tcase_add_test(tcase, configuration_waits_too);
     tcase_add_test(tcase, restore_that_nobody_goes_on_with_is_given_up);
+    tcase_add_test(tcase, backup_that_could_not_be_kept_is_not_worked_on);
     tcase_add_test(tcase, gate_of_a_former_term_is_open);
     return run_suite("node_bring_back", tcase);
 }
