@@ -84,24 +84,6 @@ static void take_one(void)
     snap_job_done(job, RK_OK);
 }
 
-START_TEST(one_is_taken_when_it_is_asked_for)
-{
-    lead_with_one_entry();
-    fixture.options.snapshot_entries = 100;
-    node_snapshot_turn(fixture.node);
-    ck_assert_ptr_null(snap_job_of(SNAP_TAKE));
-    node_take_snapshot(fixture.node);
-    node_snapshot_turn(fixture.node);
-    struct snap_job *job = snap_job_of(SNAP_TAKE);
-    ck_assert_ptr_nonnull(job);
-    job->info.ref.size = FILE_SIZE;
-    snap_job_done(job, RK_OK);
-    (void)note_down();
-    node_snapshot_turn(fixture.node);
-    ck_assert_ptr_null(snap_job_of(SNAP_TAKE));
-}
-END_TEST
-
 START_TEST(one_is_taken_of_what_is_applied)
 {
     lead_with_one_entry();
@@ -688,7 +670,6 @@ int main(void)
     TCase *tcase = tcase_create("node_snapshots");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, one_is_taken_when_it_is_asked_for);
     tcase_add_test(tcase, one_is_taken_of_what_is_applied);
     tcase_add_test(tcase, none_is_taken_before_its_time);
     tcase_add_test(tcase, one_is_taken_when_much_was_applied_in_few_entries);
