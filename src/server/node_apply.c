@@ -5,7 +5,12 @@
 #include "base/log.h"
 #include "server/node_internal.h"
 
-enum { APPLY_READ_BYTES = 1 << 20, RECLAIM_BUDGET = 4096, APPLY_CLOCK_EVERY = 64 };
+enum {
+    APPLY_READ_BYTES = 1 << 20, /* applied in one go */
+    RECLAIM_BUDGET = 4096,
+    APPLY_CLOCK_BYTES = 64 * 1024, /* between two looks at the clock */
+    APPLY_ENTRY_BYTES = 1024,      /* what the smallest entry counts for */
+};
 
 /* The waiter for this entry, if it is this node's and of this term (pitfall 114). */
 static void answer_waiter(struct node *node, struct raft_entry_id id, struct sm_result *result)
@@ -131,7 +136,7 @@ static void publish(struct node *node)
 void node_apply(struct node *node)
 {
     const uint64_t until_us = rk_monotonic_us() + NODE_APPLY_TURN_US;
-    uint32_t count = 0;
+    uint32_t unseen = 0;
 
     node->is_apply_due = false;
     while (node->last_applied < node->view.commit_index) {
@@ -142,8 +147,12 @@ void node_apply(struct node *node)
         }
         uint32_t size = 0;
         apply_frame(node, entry->frame, &size);
-        count++;
-        if (count % APPLY_CLOCK_EVERY == 0 && rk_monotonic_us() > until_us) {
+        unseen += APPLY_ENTRY_BYTES + size;
+        if (unseen < APPLY_CLOCK_BYTES) {
+            continue;
+        }
+        unseen = 0;
+        if (rk_monotonic_us() > until_us) {
             node->is_apply_due = node->last_applied < node->view.commit_index;
             break;
         }

@@ -24,7 +24,8 @@ uint64_t rk_monotonic_ms(void)
 
 uint64_t rk_monotonic_us(void)
 {
-    return fixture.now_ms * 1000;
+    fixture.looked_us += fixture.look_us;
+    return fixture.now_ms * 1000 + fixture.looked_us;
 }
 
 uint64_t rk_boottime_ms(void)

@@ -38,6 +38,8 @@ struct fixture {
     uint32_t posts_count;
     struct disk_job *jobs[FIXTURE_JOBS_MAX];
     uint32_t jobs_count;
+    uint64_t look_us; /* so much later it is at each look at the microseconds */
+    uint64_t looked_us;
     struct snap_job *snap_jobs[FIXTURE_SNAP_JOBS_MAX];
     uint32_t snap_jobs_count;
     struct rk_queue *snap_results;

@@ -69,18 +69,22 @@ static uint64_t last_stamp_ms(void)
     return frame.time_ms;
 }
 
-static void propose_noop(void)
+static void propose(const struct sm_command *command)
 {
-    const struct sm_command command = {.type = SM_COMMAND_KV_DELETE_PREFIX};
     struct rk_buf frame;
 
-    rk_buf_init(&frame, 4096);
+    rk_buf_init(&frame, RK_FRAME_SIZE_MAX);
     const size_t begin = rk_frame_begin(&frame, RAFT_ENTRY_COMMAND);
-    sm_command_encode(&command, &frame);
+    sm_command_encode(command, &frame);
     rk_frame_end(&frame, begin);
     ck_assert_int_eq(node_propose(fixture.node, &frame, (struct origin){.type = ORIGIN_NOBODY}),
                      RK_OK);
     node_flush_proposals(fixture.node);
+}
+
+static void propose_noop(void)
+{
+    propose(&(struct sm_command){.type = SM_COMMAND_KV_DELETE_PREFIX});
 }
 
 /* The cluster's first entry stands at 0, whatever the node's clock shows. */
@@ -95,6 +99,29 @@ START_TEST(leader_stamps_the_time_since_the_first_entry)
     ck_assert_uint_ge(first_ms, 250);
     ck_assert_uint_lt(first_ms, 1000);
     ck_assert_uint_eq(last_stamp_ms(), first_ms + 40);
+}
+END_TEST
+
+/* The parts of a restore, or large values: 64 of them are many times a turn's work. */
+START_TEST(turn_of_large_entries_ends_in_time)
+{
+    enum { COUNT = 8, VALUE_SIZE = 64 * 1024 };
+    static const uint8_t value[VALUE_SIZE];
+    const struct rk_bytes key = {.data = (const uint8_t *)"k", .size = 1};
+    struct sm_command put = {.type = SM_COMMAND_KV_PUT, .put = {.key = key}};
+
+    fixture_lead();
+    node_apply(fixture.node);
+    const raft_index before = fixture.node->last_applied;
+    put.put.value = (struct rk_bytes){.data = value, .size = VALUE_SIZE};
+    for (uint32_t i = 0; i < COUNT; i++) {
+        propose(&put);
+    }
+    fixture.node->view.commit_index = before + COUNT;
+    fixture.look_us = NODE_APPLY_TURN_US + 1;
+    node_apply(fixture.node);
+    ck_assert_uint_eq(fixture.node->last_applied, before + 1);
+    ck_assert(fixture.node->is_apply_due);
 }
 END_TEST
 
@@ -140,6 +167,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("node_writes");
     tcase_add_checked_fixture(tcase, fixture_open, fixture_close);
+    tcase_add_test(tcase, turn_of_large_entries_ends_in_time);
     tcase_add_test(tcase, leader_stamps_the_time_since_the_first_entry);
     tcase_add_test(tcase, pitfall_113_truncated_write_has_an_unknown_outcome);
     tcase_add_test(tcase, pitfall_113_pending_write_that_is_given_up_has_an_unknown_outcome);
