@@ -45,6 +45,8 @@ void backup_writer_free(struct backup_writer *writer); /* NULL is allowed */
 /* Writes up to `size` bytes, at least one; 0: that was all. What a call costs is bounded however well
  * the state packs. */
 size_t backup_write(struct backup_writer *writer, uint8_t *to, size_t size);
+/* What was written so far is not the state as it came in: memory has changed by itself. */
+bool backup_is_damaged(const struct backup_writer *writer);
 
 /* --- reading --- */
 

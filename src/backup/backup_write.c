@@ -85,6 +85,11 @@ static void make_piece(struct backup_writer *writer)
     writer->rest = rk_buf_bytes(&writer->piece);
 }
 
+bool backup_is_damaged(const struct backup_writer *writer)
+{
+    return writer->image.damaged_index > 0;
+}
+
 /* A state that packs to nothing would be read for long before a byte comes out: each call takes one
  * record, and pushes it out if there is nothing else to give. */
 size_t backup_write(struct backup_writer *writer, uint8_t *to, size_t size)

@@ -27,7 +27,12 @@ static size_t backup_read(struct http_stream *stream, uint8_t *data, size_t size
         rk_log(RK_LOG_WARN, "backup", "reader_too_slow", RK_END);
         return HTTP_STREAM_BROKEN;
     }
-    return backup_write(backup->writer, data, size);
+    const size_t written = backup_write(backup->writer, data, size);
+    if (backup_is_damaged(backup->writer)) {
+        rk_log(RK_LOG_ERROR, "backup", "memory_damaged", RK_END); /* nobody could restore it */
+        return HTTP_STREAM_BROKEN;
+    }
+    return written;
 }
 
 static void backup_close(struct http_stream *stream)

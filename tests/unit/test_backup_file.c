@@ -6,6 +6,7 @@
 
 #include "backup/backup_file.h"
 #include "backup/gzip.h"
+#include "statemachine/omap.h"
 #include "support/quick.h"
 #include "support/run.h"
 #include "support/sm_commands.h"
@@ -128,6 +129,25 @@ START_TEST(what_is_whole_has_no_reason_against_it)
     (void)write_backup(BLOCK_SIZE);
     ck_assert_int_eq(verify(&summary, &why), RK_OK);
     ck_assert_ptr_null(why); /* what fails later would be answered with it */
+}
+END_TEST
+
+/* The check at the end would find it, at the restore. */
+START_TEST(memory_that_has_changed_is_noticed_while_it_is_written)
+{
+    static uint8_t block[BLOCK_SIZE];
+    struct omap_entry entry;
+
+    put_keys(10, "value");
+    const struct sm_root root = sm_publish(sm);
+    omap_item_read(omap_find(root.kv, bytes_of("key/000007")), &entry);
+    ((uint8_t *)(uintptr_t)entry.value.data)[0] ^= 1;
+    struct backup_writer *writer = backup_writer_new(&root, &about);
+    ck_assert(!backup_is_damaged(writer));
+    while (backup_write(writer, block, BLOCK_SIZE) > 0) {
+    }
+    ck_assert(backup_is_damaged(writer));
+    backup_writer_free(writer);
 }
 END_TEST
 
@@ -294,6 +314,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, summary_is_that_of_the_state_that_was_written);
     tcase_add_test(tcase, what_is_whole_has_no_reason_against_it);
+    tcase_add_test(tcase, memory_that_has_changed_is_noticed_while_it_is_written);
     tcase_add_test(tcase, equal_states_give_equal_bytes);
     tcase_add_test(tcase, a_byte_at_a_time_is_whole_too);
     tcase_add_test(tcase, every_byte_that_differs_is_noticed_or_means_nothing);
