@@ -22,9 +22,18 @@ void tail_init(struct tail *tail, struct raft_entry_id last, uint64_t chain)
     };
 }
 
-static void slot_drop(struct tail *tail, struct tail_entry *slot)
+/* What one entry costs beside `neighbour`, NULL: beside none. A block, which may be much more than its
+ * frames (a message's head, the small change of the heap), counts once for the run of entries in it. */
+static uint64_t cost_of(const struct tail_entry *entry, const struct tail_entry *neighbour)
 {
-    tail->bytes -= slot->frame.size;
+    const bool is_shared = neighbour != NULL && neighbour->block == entry->block;
+    return sizeof(*entry) + (is_shared ? 0 : TAIL_BLOCK_COST + entry->block->size);
+}
+
+static void slot_drop(struct tail *tail, struct tail_entry *slot,
+                      const struct tail_entry *neighbour)
+{
+    tail->bytes -= cost_of(slot, neighbour);
     block_unref(slot->block);
     *slot = (struct tail_entry){0};
 }
@@ -35,7 +44,7 @@ void tail_done(struct tail *tail)
         return;
     }
     for (raft_index i = tail->first; i <= tail->last; i++) {
-        slot_drop(tail, slot_of(tail, i));
+        slot_drop(tail, slot_of(tail, i), tail_get(tail, i + 1));
     }
     rk_heap_free(tail->slots);
     *tail = (struct tail){0};
@@ -81,17 +90,17 @@ void tail_append(struct tail *tail, const struct tail_entry *entry)
     if (tail->last + 1 - tail->first == tail->slots_count) {
         tail_grow(tail);
     }
+    tail->bytes += cost_of(entry, tail_get(tail, tail->last));
     tail->last++;
     *slot_of(tail, tail->last) = *entry;
     block_ref(entry->block);
-    tail->bytes += entry->frame.size;
 }
 
 void tail_truncate(struct tail *tail, raft_index index)
 {
     RK_ASSERT(index >= tail->first);
     while (tail->last >= index) {
-        slot_drop(tail, slot_of(tail, tail->last));
+        slot_drop(tail, slot_of(tail, tail->last), tail_get(tail, tail->last - 1));
         tail->last--;
     }
 }
@@ -102,7 +111,7 @@ void tail_trim(struct tail *tail, raft_index index)
         struct tail_entry *slot = slot_of(tail, tail->first);
         tail->chain_before = slot->chain;
         tail->term_before = slot->term;
-        slot_drop(tail, slot);
+        slot_drop(tail, slot, tail_get(tail, tail->first + 1));
         tail->first++;
     }
 }

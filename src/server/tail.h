@@ -16,8 +16,10 @@
 #include "raft/types.h"
 #include "server/block.h"
 
-/* Kept behind the applied and durable index for slow peers. */
-enum { TAIL_BYTES_KEPT = 8 << 20 };
+enum {
+    TAIL_BYTES_KEPT = 4 << 20, /* of memory, behind the applied and durable index, for slow peers */
+    TAIL_BLOCK_COST = 64,      /* of a block beside its bytes */
+};
 
 struct tail_entry {
     raft_term term;
@@ -34,7 +36,7 @@ struct tail {
     raft_term term_before; /* term at first - 1; 0 when first is 1 */
     struct tail_entry *slots;
     uint64_t slots_count; /* a power of two; entry i is slots[i & (slots_count - 1)] */
-    uint64_t bytes;       /* of the frames held */
+    uint64_t bytes;       /* of memory that is held: entries and their blocks */
 };
 
 /* Empty, going on after entry `last` with that chain. */

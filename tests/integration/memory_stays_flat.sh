@@ -1,7 +1,7 @@
 #!/bin/bash
 # A mixed load of a fixed number of keys, put, get and delete through every node, SOAK_SECONDS long
 # (20; make check-soak: 300): after the first fifth no node's memory grows by more than the tail of
-# the log (8 MiB) and what allocators breathe, and every read gave what was written.
+# the log (4 MiB) and what allocators breathe, and every read gave what was written.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -17,6 +17,8 @@ static void close_tail(void)
     tail_done(&tail);
 }
 
+enum { ENTRY_COST = sizeof(struct tail_entry), OWN_COST = ENTRY_COST + TAIL_BLOCK_COST };
+
 /* One entry of `size` bytes in a block of its own. */
 static void append(raft_term term, size_t size)
 {
@@ -56,7 +58,7 @@ START_TEST(appended_entries_are_found_by_index)
     ck_assert_uint_eq(tail.last, 12);
     ck_assert_uint_eq(tail_get(&tail, 12)->term, 4);
     ck_assert_uint_eq(tail_get(&tail, 11)->frame.size, 5);
-    ck_assert_uint_eq(tail.bytes, 11);
+    ck_assert_uint_eq(tail.bytes, 5 + 6 + 2 * OWN_COST);
 }
 END_TEST
 
@@ -80,7 +82,7 @@ START_TEST(truncation_drops_the_suffix_and_appending_goes_on)
 
     tail_truncate(&tail, 12);
     ck_assert_uint_eq(tail.last, 11);
-    ck_assert_uint_eq(tail.bytes, 5);
+    ck_assert_uint_eq(tail.bytes, 5 + OWN_COST);
     append(7, 9);
     ck_assert_uint_eq(tail_get(&tail, 12)->term, 7);
 }
@@ -110,8 +112,52 @@ START_TEST(trimming_stops_at_the_bytes_kept_for_slow_peers)
 
     tail_trim(&tail, 22);
 
-    ck_assert_uint_eq(tail.bytes, TAIL_BYTES_KEPT);
+    ck_assert_uint_le(tail.bytes, TAIL_BYTES_KEPT);
+    ck_assert_uint_gt(tail.bytes + (1 << 20) + OWN_COST, TAIL_BYTES_KEPT);
     ck_assert_uint_eq(tail.last, 22);
+}
+END_TEST
+
+/* Two entries in each block of 1000 bytes, of which they are a part only. */
+static void append_pairs(int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct rk_buf buf;
+        rk_buf_init(&buf, 1000);
+        memset(rk_buf_extend(&buf, 1000), 'x', 1000);
+        struct block *block = block_take(&buf);
+        const struct tail_entry entry = {
+            .term = 3, .frame = {.data = block->data, .size = 20}, .block = block};
+        tail_append(&tail, &entry);
+        tail_append(&tail, &entry);
+        block_unref(block);
+    }
+}
+
+/* From either end: as long as one of its entries is there, a block is. */
+START_TEST(a_block_counts_once_and_whole)
+{
+    append_pairs(3);
+    ck_assert_uint_eq(tail.bytes, 3 * (1000 + OWN_COST + ENTRY_COST));
+    tail_truncate(&tail, 16);
+    ck_assert_uint_eq(tail.bytes, 3 * (1000 + OWN_COST) + 2 * ENTRY_COST);
+    tail_truncate(&tail, 15);
+    ck_assert_uint_eq(tail.bytes, 2 * (1000 + OWN_COST + ENTRY_COST));
+    tail_truncate(&tail, 11);
+    ck_assert_uint_eq(tail.bytes, 0);
+}
+END_TEST
+
+START_TEST(what_blocks_hold_beside_their_entries_is_bounded_too)
+{
+    append_pairs(10000);
+    tail_trim(&tail, tail.last);
+    ck_assert_uint_le(tail.bytes, TAIL_BYTES_KEPT);
+    ck_assert_uint_gt(tail.last - tail.first, 2000);
+    const raft_index last = tail.last;
+    tail_truncate(&tail, tail.first);
+    ck_assert_uint_eq(tail.bytes, 0);
+    ck_assert_uint_lt(tail.last, last);
 }
 END_TEST
 
@@ -126,5 +172,7 @@ int main(void)
     tcase_add_test(tcase, truncation_drops_the_suffix_and_appending_goes_on);
     tcase_add_test(tcase, trimming_keeps_what_is_not_yet_applied);
     tcase_add_test(tcase, trimming_stops_at_the_bytes_kept_for_slow_peers);
+    tcase_add_test(tcase, a_block_counts_once_and_whole);
+    tcase_add_test(tcase, what_blocks_hold_beside_their_entries_is_bounded_too);
     return run_suite("tail", tcase);
 }
