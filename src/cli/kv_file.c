@@ -43,6 +43,9 @@ enum rk_status kv_file_begin(struct kv_file *file, struct rk_bytes document)
     struct rk_json_value value;
     struct rk_json_fault json_fault;
 
+    if (document.size == 0) { /* places in it are told by addresses, and it may have none */
+        document.data = (const uint8_t *)"";
+    }
     *file = (struct kv_file){.document = document};
     rk_buf_init(&file->text, TEXT_SIZE_MAX);
     rk_buf_init(&file->value, RK_VALUE_SIZE_MAX);
