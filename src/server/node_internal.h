@@ -277,7 +277,7 @@ struct node_numbers {
     _Atomic uint64_t durable_index;
     _Atomic uint64_t leader_contact_ms; /* UINT64_MAX: this node leads; 0: never */
     _Atomic uint64_t turned_at_ms;
-    _Atomic bool has_caught_up; /* since the start: applied all that a leader called committed */
+    _Atomic bool has_caught_up; /* since the start: node_view.c */
     _Atomic uint64_t version;   /* of shared_view */
 };
 
@@ -341,8 +341,9 @@ struct node {
     raft_term applied_term; /* of that entry, and its chain */
     uint64_t applied_chain;
     raft_index last_published;
-    uint64_t started_wall_ms; /* Unix time, to show */
-    bool is_reclaim_due;      /* old versions are left to free */
+    raft_index log_end_at_start; /* of what was on disk */
+    uint64_t started_wall_ms;    /* Unix time, to show */
+    bool is_reclaim_due;         /* old versions are left to free */
     bool is_reading_for_apply;
     bool is_apply_due; /* more is committed than one turn applies */
 

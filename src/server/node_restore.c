@@ -417,6 +417,7 @@ static void start_core(struct node *node, struct restoring *restoring, struct lo
     restored->hard_state = store->hard_state;
     restored->base = store->bounds.base;
     restored->last = store->bounds.last;
+    node->log_end_at_start = restored->last.index;
     restored->runs = restoring->runs;
     if (restoring->snapshot != NULL) {
         restored->snapshot = restoring->snapshot->ref.id;

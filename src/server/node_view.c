@@ -168,6 +168,17 @@ static void copy_view(struct node *node, struct node_view *view)
     }
 }
 
+/* A leader's first word names only what it knows this node to have. What the log held at the start may
+ * have been applied before: less than that would be going back in time, were it a whole snapshot. */
+static bool is_caught_up(const struct node *node)
+{
+    const raft_index last = node->view.last.index;
+    const raft_index known = node->log_end_at_start < last ? node->log_end_at_start : last;
+
+    return node->view.leader != 0 && !node->view.is_recovering && node->view.commit_index > 0 &&
+           node->view.commit_index >= known && node->last_applied >= node->view.commit_index;
+}
+
 void node_view_update(struct node *node)
 {
     struct node_numbers *numbers = &node->numbers;
@@ -184,8 +195,7 @@ void node_view_update(struct node *node)
     } else if (node->standing ==
                STANDING_REMOVED) { /* what is there grows old for ever (pitfall 86) */
         atomic_store(&numbers->has_caught_up, false);
-    } else if (node->view.leader != 0 && !node->view.is_recovering && node->view.commit_index > 0 &&
-               node->last_applied >= node->view.commit_index) {
+    } else if (is_caught_up(node)) {
         atomic_store(&numbers->has_caught_up, true);
     }
     if (!node->is_view_stale &&

@@ -55,6 +55,25 @@ static uint64_t round_sent(void)
     return sent->message.heartbeat_request.round;
 }
 
+/* A whole snapshot may be far behind what this node had applied, and answered, before. */
+START_TEST(stale_reads_of_a_node_just_started_wait_for_what_its_log_held)
+{
+    struct node *node = fixture.node;
+
+    fixture_lead();
+    node_apply(node);
+    node->numbers.has_caught_up = false;
+    node->log_end_at_start = 5;
+    node->view.last.index = 7;
+    node_view_update(node);
+    ck_assert(!node_has_caught_up(node));
+
+    node->view.last.index = node->view.commit_index; /* no leader has the end of it */
+    node_view_update(node);
+    ck_assert(node_has_caught_up(node));
+}
+END_TEST
+
 START_TEST(read_is_answered_when_its_round_is_confirmed)
 {
     fixture_lead();
@@ -247,6 +266,7 @@ int main(void)
     TCase *tcase = tcase_create("node_reads");
 
     tcase_add_checked_fixture(tcase, fixture_open, fixture_close);
+    tcase_add_test(tcase, stale_reads_of_a_node_just_started_wait_for_what_its_log_held);
     tcase_add_test(tcase, read_is_answered_when_its_round_is_confirmed);
     tcase_add_test(tcase, read_is_not_confirmed_by_the_round_under_way_when_it_came);
     tcase_add_test(tcase, reads_beyond_what_the_core_takes_wait_and_all_are_answered);
