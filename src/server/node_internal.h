@@ -56,7 +56,7 @@ enum {
     NODE_SNAPSHOT_REFUSED_MS = 1000, /* before a peer that could not take one is sent it again */
     NODE_SNAPSHOT_REFUSED_MAX_MS = 30 * 1000, /* the same, after several; it doubles */
     NODE_SNAPSHOT_POLL_MS = 20,               /* between two questions whether the state is built */
-    NODE_COMPACT_SLICE_US = 4000,             /* a slice of compaction aims to stay below */
+    NODE_COMPACT_SLICE_US = 1500,             /* a slice of compaction aims to stay below */
     NODE_COMPACT_ENTRIES_MAX = 1024,
 };
 
@@ -262,6 +262,7 @@ struct node_snapshots {
     /* compaction */
     bool is_compacting;
     uint32_t slice_entries;
+    uint64_t slice_due_ms;     /* the next one; not before */
     struct raft_entry_id base; /* of the log on disk, as far as heard */
     uint64_t base_chain;
 

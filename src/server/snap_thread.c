@@ -4,14 +4,20 @@
 #include <stdatomic.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/heap.h"
 
-enum { IDLE_WAIT_MS = 10 * 1000 };
+enum {
+    IDLE_WAIT_MS = 10 * 1000,
+    SLICE_EVERY_MS = 20, /* some 50 MiB/s: a snapshot as fast as the disk takes it holds the log's
+                            own writes up for seconds */
+};
 
 struct snap_thread {
     struct snap_work work;
     struct rk_queue *jobs;
     struct rk_queue *results;
+    uint64_t slice_due_ms; /* of what is being taken; not before */
     pthread_t thread;
     _Atomic bool stopping;
 };
@@ -23,18 +29,29 @@ static void give_back(struct snap_thread *snaps, struct snap_job *job)
     RK_ASSERT(status == RK_OK); /* as large as what can be under way */
 }
 
+static uint32_t wait_ms(const struct snap_thread *snaps)
+{
+    const uint64_t now_ms = rk_monotonic_ms();
+
+    if (snaps->work.taking == NULL) {
+        return IDLE_WAIT_MS;
+    }
+    return snaps->slice_due_ms > now_ms ? (uint32_t)(snaps->slice_due_ms - now_ms) : 0;
+}
+
 /* One job, or one slice. */
 static void work_on(struct snap_thread *snaps)
 {
     struct snap_job *job = NULL;
     const bool is_taking = snaps->work.taking != NULL;
 
-    if (rk_queue_pop_wait(snaps->jobs, &job, 1, is_taking ? 0 : IDLE_WAIT_MS) == 1) {
+    if (rk_queue_pop_wait(snaps->jobs, &job, 1, wait_ms(snaps)) == 1) {
         if (snap_work_run(&snaps->work, job)) {
             give_back(snaps, job);
         }
         return;
     }
+    snaps->slice_due_ms = rk_monotonic_ms() + SLICE_EVERY_MS;
     job = is_taking ? snap_work_slice(&snaps->work) : NULL;
     if (job != NULL) {
         give_back(snaps, job);

@@ -24,7 +24,7 @@
 
 enum {
     NAME_SIZE = 128,
-    SYNC_SIZE = 8 << 20,
+    SYNC_SIZE = 2 << 20,
     FILES_MAX = 4096, /* looked at in one walk; those past it wait for the next */
     DIGITS = 16,
 };
