@@ -49,6 +49,7 @@ refused() {
 cluster_new 3 --max-restore-size 64MiB
 cluster_start
 leader_wait
+catalog_wait
 put 1 color blue
 put 1 app/a 1
 follower_find

@@ -373,6 +373,16 @@ leader_wait() {
     wait_for 15 "a leader" leader_find
 }
 
+all_pass_in_the_catalog() {
+    http GET "$(url 1)/v1/health/state/passing"
+    [ "$STATUS" = 200 ] && [ "$(jq length <<<"$BODY")" = "$COUNT" ]
+}
+
+# The leader writes the catalog once it has heard all nodes; then nothing is written by itself.
+catalog_wait() {
+    wait_for 10 "all nodes pass in the catalog" all_pass_in_the_catalog
+}
+
 # A running node that does not lead, into FOLLOWER.
 follower_find() {
     leader_wait

@@ -52,16 +52,9 @@ npm_at=$RK_BUILD/tests/clients/npm
 npm_missing=$("$clients/install.sh" "$npm_at") || [ -n "$npm_missing" ] || npm_missing="it cannot be installed"
 export NODE_PATH=$npm_at/node_modules
 
-# The leader writes the catalog once it has heard all nodes.
-# shellcheck disable=SC2317 # wait_for calls it
-all_are_in_the_catalog() {
-    http GET "$(url 1)/v1/catalog/nodes"
-    [ "$STATUS" = 200 ] && [ "$(jq length <<<"$BODY")" = "$COUNT" ]
-}
-
 cluster_new 3 --session-ttl-min 1s
 cluster_start
-wait_for 10 "all nodes are in the catalog" all_are_in_the_catalog
+catalog_wait
 
 smoke "python3-consul" $python "$clients/smoke.py"
 [ -n "$npm_missing" ] || smoke "npm consul" node "$clients/smoke.js"
