@@ -187,7 +187,7 @@ static const char *write_text(enum rk_status status, const struct sm_result *res
     if (status != RK_BEHIND || result->body.size == 0 || result->body.size >= WRITE_TEXT_SIZE) {
         return error_write_text(status);
     }
-    memcpy(text, result->body.data, result->body.size);
+    rk_bytes_copy(text, rk_buf_bytes(&result->body));
     text[result->body.size] = '\0';
     return text;
 }

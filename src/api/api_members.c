@@ -234,7 +234,7 @@ static enum api_action named_begin(struct api_call *call, enum admin_type type,
     if (name.size == 0 || name.size > RK_ADDRESS_SIZE_MAX) {
         return answer_text(response, 400, "the path must end with a member's name or id");
     }
-    memcpy(call->admin->items[0].who, name.data, name.size);
+    rk_bytes_copy(call->admin->items[0].who, name);
     call->admin->items_count = 1;
     return API_ADMIN;
 }

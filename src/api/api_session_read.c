@@ -193,7 +193,7 @@ void session_node_finish(struct api_call *call, const struct sm_root *root,
     list->root = *root;
     list->has_node = true;
     if (name.size <= RK_NODE_NAME_SIZE_MAX) {
-        memcpy(list->node, name.data, name.size);
+        rk_bytes_copy(list->node, name);
         list->node_size = name.size;
     }
     list_finish(call, list, response, ret_streams);

@@ -106,7 +106,7 @@ void request_session_id(struct rk_bytes text, struct session_id *ret)
     if (text.size != SESSION_ID_TEXT_SIZE - 1 || memchr(text.data, '\0', text.size) != NULL) {
         return;
     }
-    memcpy(copy, text.data, text.size);
+    rk_bytes_copy(copy, text);
     copy[text.size] = '\0';
     if (session_id_parse(copy, ret) != RK_OK) {
         *ret = (struct session_id){.bytes = {0}};

@@ -32,7 +32,7 @@ void events_restart(struct events *events)
 static void field_copy(char *field, struct rk_bytes value)
 {
     if (value.size < EVENTS_NAME_SIZE) {
-        memcpy(field, value.data, value.size);
+        rk_bytes_copy(field, value);
         field[value.size] = '\0';
     }
 }

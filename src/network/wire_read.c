@@ -438,6 +438,6 @@ void wire_get_text(struct wire_line *line, const char *name, char *ret, size_t s
         wire_line_refuse(line, reason);
         return;
     }
-    memcpy(ret, value.data, value.size);
+    rk_bytes_copy(ret, value);
     ret[value.size] = '\0';
 }

@@ -183,7 +183,7 @@ static void log_change(const struct sm_command_node *change)
     const bool is_critical = change->status == SM_CHECK_CRITICAL;
     char name[RK_NODE_NAME_SIZE_MAX + 1] = "";
 
-    memcpy(name, change->name.data, change->name.size);
+    rk_bytes_copy(name, change->name);
     rk_log(is_critical ? RK_LOG_WARN : RK_LOG_INFO, "catalog", "node_status", RK_TEXT("node", name),
            RK_TEXT("status", is_critical ? "critical" : "passing"), RK_END);
 }

@@ -148,10 +148,10 @@ void sm_history_add(struct sm_history *history, const struct sm_event *event)
     uint8_t *place = segment->bytes + segment->size;
     memcpy(place, &record, sizeof(record));
     if (event->key.size > 0) {
-        memcpy(place + sizeof(record), event->key.data, event->key.size);
+        rk_bytes_copy(place + sizeof(record), event->key);
     }
     if (event->value.size > 0) {
-        memcpy(place + sizeof(record) + event->key.size, event->value.data, event->value.size);
+        rk_bytes_copy(place + sizeof(record) + event->key.size, event->value);
     }
     segment->size += size;
     segment->last_index = event->index;

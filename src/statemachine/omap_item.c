@@ -83,7 +83,7 @@ static uint64_t entry_hash(const struct omap_entry *entry)
 static void bytes_copy(uint8_t *to, struct rk_bytes bytes)
 {
     if (bytes.size > 0) {
-        memcpy(to, bytes.data, bytes.size);
+        rk_bytes_copy(to, bytes);
     }
 }
 

@@ -20,7 +20,7 @@ static struct rk_bytes tie_bytes(const struct tie *tie)
 static void tie_make(struct tie *tie, struct rk_bytes node, const struct session_id *id)
 {
     RK_ASSERT(node.size > 0 && node.size <= RK_NODE_NAME_SIZE_MAX);
-    memcpy(tie->bytes, node.data, node.size);
+    rk_bytes_copy(tie->bytes, node);
     tie->bytes[node.size] = 0;
     tie->size = node.size + 1;
     if (id != NULL) {

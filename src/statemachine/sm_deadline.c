@@ -39,7 +39,7 @@ static struct rk_bytes make(struct deadline_key *key, const struct sm_deadline *
     RK_ASSERT(deadline->name.size <= RK_KEY_SIZE_MAX);
     key->bytes[0] = (uint8_t)deadline->kind;
     put_be64(&key->bytes[1], deadline->time_ms);
-    memcpy(&key->bytes[HEAD_SIZE], deadline->name.data, deadline->name.size);
+    rk_bytes_copy(&key->bytes[HEAD_SIZE], deadline->name);
     return (struct rk_bytes){.data = key->bytes, .size = HEAD_SIZE + deadline->name.size};
 }
 

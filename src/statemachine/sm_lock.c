@@ -22,7 +22,7 @@ static struct rk_bytes held_make(struct held_key *held, const struct session_id 
 {
     RK_ASSERT(key.size <= RK_KEY_SIZE_MAX);
     memcpy(held->bytes, id->bytes, SESSION_ID_SIZE);
-    memcpy(held->bytes + SESSION_ID_SIZE, key.data, key.size);
+    rk_bytes_copy(held->bytes + SESSION_ID_SIZE, key);
     held->whole = (struct rk_bytes){.data = held->bytes, .size = SESSION_ID_SIZE + key.size};
     return held->whole;
 }

@@ -75,7 +75,7 @@ static void tidy_some(struct sm *sm)
         }
         hand->time_ms = at.time_ms;
         hand->size = at.name.size;
-        memcpy(hand->key, at.name.data, at.name.size);
+        rk_bytes_copy(hand->key, at.name);
         if (is_left_over(sm, &at)) {
             sm_deadline_remove(sm, &at);
         }

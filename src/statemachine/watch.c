@@ -94,7 +94,7 @@ static struct sm_watch_group *group_new(struct sm_watch_set *set, const struct s
     struct sm_watch_group *group = rk_heap_zalloc(1, sizeof(*group) + topic->key.size);
 
     if (topic->key.size > 0) {
-        memcpy(group->key, topic->key.data, topic->key.size);
+        rk_bytes_copy(group->key, topic->key);
     }
     group->leaf.key = (struct rk_bytes){.data = group->key, .size = topic->key.size};
     group->topic = (struct sm_topic){.kind = topic->kind, .key = group->leaf.key};

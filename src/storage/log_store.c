@@ -348,7 +348,7 @@ void log_snapshots_push(struct log_store *store, const struct log_snapshot *snap
     struct log_snapshot *kept = &store->snapshots[store->snapshots_count];
     uint8_t *config = rk_heap_alloc(snapshot->config.size);
 
-    memcpy(config, snapshot->config.data, snapshot->config.size);
+    rk_bytes_copy(config, snapshot->config);
     *kept = *snapshot;
     kept->config.data = config;
     store->snapshots_count++;

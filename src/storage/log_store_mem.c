@@ -60,7 +60,7 @@ static void frames_append(struct log_store_mem *mem, struct rk_bytes frame)
         mem->frames = rk_heap_realloc(mem->frames, mem->frames_capacity * sizeof(mem->frames[0]));
     }
     uint8_t *copy = rk_heap_alloc(frame.size);
-    memcpy(copy, frame.data, frame.size);
+    rk_bytes_copy(copy, frame);
     mem->frames[mem->frames_count] = (struct held_frame){copy, frame.size};
     mem->frames_count++;
     mem->bytes_held += frame.size;

@@ -176,6 +176,8 @@ START_TEST(case_40_unknown_node_has_no_sessions)
 {
     (void)create("");
     expect("GET", "/v1/session/node/unknown", "", 200, "[]");
+    expect("GET", "/v1/session/node/", "", 200, "[]");
+    expect("GET", "/v1/session/node", "", 200, "[]");
     ck_assert_uint_eq(header_u64("X-Consul-Index"), 2);
     ck_assert_ptr_nonnull(header("X-Consul-Lastcontact"));
     ck_assert_ptr_nonnull(strstr(get("/v1/session/node/node1")->body, "\"Node\":\"node1\""));
