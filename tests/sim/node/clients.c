@@ -13,6 +13,7 @@
 #include "sim/node/oracles.h"
 
 enum { BURST_MIN = 20, BURST_MAX = 60, RETRY_US = 2 * MS, WAIT_MS_MAX = 20000 };
+enum { TTL_MS_MIN = 1, TTL_MS_MAX = 3000 };
 
 static void client_next(struct world *world, uint32_t client, uint64_t delay_us);
 
@@ -60,6 +61,10 @@ static void fill_put(struct op *op, uint32_t padding)
                        op->first, op->cas);
     } else {
         (void)snprintf(op->target, sizeof(op->target), "/v1/kv/k%u?flags=%u", op->key, op->first);
+    }
+    if (op->ttl_ms > 0) {
+        const size_t size = strlen(op->target);
+        (void)snprintf(op->target + size, sizeof(op->target) - size, "&ttl=%ums", op->ttl_ms);
     }
     (void)snprintf(op->body, sizeof(op->body), "%u %.*s", op->first, (int)padding,
                    "................................................................"
@@ -177,6 +182,15 @@ static void draw_txn(struct world *world, struct op *op)
     }
 }
 
+static void draw_ttl(struct world *world, struct op *op)
+{
+    if ((op->kind == OP_PUT || op->kind == OP_CAS) && op->key == ttl_key(world) &&
+        world->knobs.ttl_percent > 0 &&
+        tape_draw(&world->tape, TAPE_CLIENT, 100) < world->knobs.ttl_percent) {
+        op->ttl_ms = tape_log_between(&world->tape, TAPE_CLIENT, TTL_MS_MIN, TTL_MS_MAX);
+    }
+}
+
 static struct op *draw_operation(struct world *world, uint32_t client)
 {
     if (world->ops_count >= OPS_OF_CLIENTS_MAX) {
@@ -191,6 +205,7 @@ static struct op *draw_operation(struct world *world, uint32_t client)
     }
     draw_wait(world, op);
     draw_txn(world, op);
+    draw_ttl(world, op);
     op->has_token = (op->kind == OP_PUT || op->kind == OP_CAS) &&
                     tape_draw(&world->tape, TAPE_CLIENT, 100) < world->knobs.token_percent;
     fill_operation(world, op);
@@ -209,6 +224,7 @@ static struct op *repeat(struct world *world, const struct op *before)
         op->cas = before->cas;
         op->floor = before->floor; /* it may have been done as early as that */
         op->has_token = true;
+        op->ttl_ms = before->ttl_ms;
         world->ops[op->first - 1].is_retried = true;
         world->counts->writes_repeated++;
         fill_operation(world, op);

@@ -67,6 +67,7 @@
     X(txns_that_failed)       \
     X(locks_taken)            \
     X(sessions_expired)       \
+    X(keys_expired)           \
     X(waits_woken)            \
     X(waits_ended)            \
     X(watches)                \

@@ -58,6 +58,11 @@ static bool txn_parts(const struct sm_command *command, struct txn_parts *ret)
     return sm_kv_op_next(&rest, &ret->check) && sm_kv_op_next(&rest, &ret->set);
 }
 
+static bool is_put(const struct sm_command *command)
+{
+    return command->type == SM_COMMAND_KV_PUT || command->type == SM_COMMAND_KV_PUT_TTL;
+}
+
 static uint32_t uid_of(const struct sm_command *command)
 {
     if (command->type == SM_COMMAND_KV_OP) {
@@ -67,7 +72,7 @@ static uint32_t uid_of(const struct sm_command *command)
     if (txn_parts(command, &txn)) {
         return (uint32_t)txn.set.flags;
     }
-    return command->type == SM_COMMAND_KV_PUT ? (uint32_t)command->put.flags : 0;
+    return is_put(command) ? (uint32_t)command->put.flags : 0;
 }
 
 static bool command_of(struct rk_bytes bytes, struct rk_frame *frame, struct sm_command *ret)
@@ -153,40 +158,65 @@ static uint32_t key_number(struct rk_bytes key)
     return (uint32_t)(key.data[1] - '0');
 }
 
-static void changed(struct world *world, raft_index index)
+static void changed(struct world *world, const struct rk_frame *frame, uint64_t ttl_ms)
 {
-    struct committed *entry = &world->committed[index];
+    struct committed *entry = &world->committed[frame->index];
 
     entry->previous = world->key_changed[entry->key];
-    if (entry->accepted) {
-        world->key_changed[entry->key] = index;
-        world->key_modified[entry->key] = entry->is_delete ? 0 : index;
+    if (!entry->accepted) {
+        return;
+    }
+    world->key_changed[entry->key] = frame->index;
+    world->key_modified[entry->key] = entry->is_delete ? 0 : frame->index;
+    if (entry->key == ttl_key(world)) {
+        oracle_ttl_written(world, frame, ttl_ms);
     }
 }
 
-static void fold(struct world *world, raft_index index, const struct sm_command *command)
+static void fold_expiry(struct world *world, const struct rk_frame *frame,
+                        const struct sm_command *command)
 {
-    struct committed *entry = &world->committed[index];
-    const bool is_delete = command->type == SM_COMMAND_KV_DELETE;
+    struct committed *entry = &world->committed[frame->index];
 
-    struct txn_parts txn;
-    if (txn_parts(command, &txn)) {
-        entry->key = key_number(txn.set.key);
-        entry->accepted = world->key_modified[key_number(txn.check.key)] == txn.check.index;
-        changed(world, index);
-        return;
+    if (oracle_ttl_expires(world, frame, &command->expire)) {
+        entry->key = ttl_key(world);
+        entry->is_delete = true;
+        entry->accepted = true;
+        changed(world, frame, 0);
     }
-    if (command->type != SM_COMMAND_KV_PUT && !is_delete) {
-        return;
-    }
+}
+
+static void fold_key(struct world *world, const struct rk_frame *frame,
+                     const struct sm_command *command)
+{
+    struct committed *entry = &world->committed[frame->index];
+    const bool is_delete = command->type == SM_COMMAND_KV_DELETE;
     const uint32_t key = key_number(is_delete ? command->delete.key : command->put.key);
+
     entry->key = key;
     entry->is_delete = is_delete;
     entry->accepted =
         is_delete ? may_change(world, key, command->delete.has_cas, command->delete.cas, true)
                   : may_change(world, key, command->put.has_cas, command->put.cas, false);
-    changed(world, index);
+    changed(world, frame, is_delete ? 0 : command->put.ttl_ms);
     world->deletes_logged[key] += is_delete;
+}
+
+static void fold(struct world *world, const struct rk_frame *frame,
+                 const struct sm_command *command)
+{
+    struct committed *entry = &world->committed[frame->index];
+    struct txn_parts txn;
+
+    if (txn_parts(command, &txn)) {
+        entry->key = key_number(txn.set.key);
+        entry->accepted = world->key_modified[key_number(txn.check.key)] == txn.check.index;
+        changed(world, frame, 0);
+    } else if (command->type == SM_COMMAND_EXPIRE_KEYS) {
+        fold_expiry(world, frame, command);
+    } else if (is_put(command) || command->type == SM_COMMAND_KV_DELETE) {
+        fold_key(world, frame, command);
+    }
 }
 
 /* False: it is done already, and this changes nothing. */
@@ -249,7 +279,7 @@ static void commit_first(struct host *host, raft_index index)
     world->committed_last = index;
     world->counts->commits++;
     if (is_command && committed_operation(world, index, uid_of(&command))) {
-        fold(world, index, &command);
+        fold(world, &frame, &command);
         oracle_lock_committed(world, &frame, &command);
     }
     rk_buf_done(&buf);

@@ -17,6 +17,14 @@ void oracle_lock_committed(struct world *world, const struct rk_frame *frame,
 void oracle_lock_applied(struct host *host, const struct sm_root *root);
 void oracle_lock_claimed(struct op *op);
 
+/* oracles_ttl.c */
+uint32_t ttl_key(const struct world *world); /* the only one that may have a time to live */
+bool ttl_is_running(const struct world *world);
+void oracle_ttl_written(struct world *world, const struct rk_frame *frame, uint64_t ttl_ms);
+/* True: the entry ends that key. */
+bool oracle_ttl_expires(struct world *world, const struct rk_frame *frame,
+                        const struct sm_command_expire *command);
+
 /* oracles_watch.c */
 bool is_event(const struct world *world, raft_index index);
 void oracle_waits(struct op *op);     /* it has come to its host */

@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 
 #include "base/assert.h"
-#include "sim/node/world.h"
+#include "sim/node/oracles.h"
 #include "storage_vfs.h"
 
 enum {
@@ -267,6 +267,7 @@ static void world_open(struct world *world, const struct nodesim_options *option
     world->knobs.txn_percent = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, 60) : 0;
     world->knobs.wait_percent = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, 60) : 0;
     world->knobs.watchers = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, WATCHERS_MAX + 1) : 0;
+    world->knobs.ttl_percent = coin(world) ? tape_draw(&world->tape, TAPE_KNOB, 100) : 0;
 }
 
 static void world_close(struct world *world)
@@ -333,7 +334,7 @@ static bool has_settled(struct world *world)
 static bool is_at_rest(struct world *world)
 {
     if (!has_settled(world) || world->ops_open > 0 || world->admin != NULL ||
-        world->sessions_alive > 0) {
+        world->sessions_alive > 0 || ttl_is_running(world)) {
         return false;
     }
     for (uint32_t i = 0; i < world->knobs.watchers; i++) {

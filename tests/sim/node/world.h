@@ -186,6 +186,7 @@ struct op {
     enum op_state state;   /* as the client sees it */
     enum op_state claimed; /* as the node said */
     bool has_token;        /* an Idempotency-Key: it may be asked again */
+    uint32_t ttl_ms;       /* of a put; 0: the key stays */
     uint32_t first; /* the number it was asked under first; its own, or of which it is a retry */
     bool is_retried;
     bool is_inside;       /* a node has it and owes an answer */
@@ -245,6 +246,15 @@ struct session_model {
     raft_index renewed_index;
     uint64_t renewed_ms; /* in the time of the log */
     uint64_t asked_us;   /* when the latest renewal was asked for that was acknowledged */
+};
+
+/* What the committed log says of the key that may end by itself. */
+struct ttl_model {
+    raft_index
+        set_index; /* of the write that gave it a time to live; 0: it stays, or is not there */
+    uint64_t ttl_ms;
+    uint64_t set_ms;   /* in the time of the log */
+    uint64_t asked_us; /* when that write was asked for */
 };
 
 /* Who follows a stream of events. */
@@ -324,6 +334,7 @@ struct knobs {
     uint32_t holders;
     uint32_t watchers;
     uint32_t txn_percent;  /* of puts */
+    uint32_t ttl_percent;  /* of puts of one key, that ends by itself then */
     uint32_t wait_percent; /* of reads, that wait for a change */
     uint32_t piece_size;   /* of a snapshot, sent at once; at most */
     /* Per million: of each request or answer, */
@@ -401,7 +412,8 @@ struct world {
     raft_index lock_fence;
     uint64_t lock_delay_ms; /* nobody gets it before, in the time of the log */
     uint64_t fence;         /* greatest token that anybody was given */
-    char directory[64];     /* of the high-water marks; "": none */
+    struct ttl_model ttl;
+    char directory[64]; /* of the high-water marks; "": none */
 };
 
 extern struct world *sim_world; /* the one that runs */
