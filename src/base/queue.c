@@ -20,7 +20,9 @@ struct rk_queue {
     uint32_t capacity;
     uint32_t first;         /* the oldest item's place in the ring */
     _Atomic uint32_t count; /* written under the mutex, read from anywhere */
-    int fd;                 /* eventfd: 1 while count > 0, else 0 */
+    _Atomic bool
+        is_raised; /* the same: the eventfd is 1, or whoever set this is about to write it */
+    int fd;        /* eventfd; -1 until somebody asks for it */
 };
 
 static uint32_t count_of(const struct rk_queue *queue)
@@ -67,8 +69,7 @@ struct rk_queue *rk_queue_new(uint32_t capacity, size_t item_size)
     queue->items = rk_heap_zalloc(capacity, item_size);
     queue->item_size = item_size;
     queue->capacity = capacity;
-    queue->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    RK_ASSERT(queue->fd >= 0); /* queues are made at start, before connections use descriptors */
+    queue->fd = -1;
     return queue;
 }
 
@@ -77,7 +78,7 @@ void rk_queue_free(struct rk_queue *queue)
     if (queue == NULL) {
         return;
     }
-    int failed = close(queue->fd);
+    int failed = queue->fd < 0 ? 0 : close(queue->fd);
     failed |= pthread_cond_destroy(&queue->not_empty);
     failed |= pthread_mutex_destroy(&queue->mutex);
     RK_ASSERT(failed == 0);
@@ -85,17 +86,28 @@ void rk_queue_free(struct rk_queue *queue)
     rk_heap_free(queue);
 }
 
-/* The counter goes 0 -> 1 -> 0, under the mutex, so neither call can block. */
-static void set_readable(struct rk_queue *queue, bool readable)
+/* Makes the eventfd readable. Not under the mutex: the consumer that it wakes wants that at once, and
+ * would wait, two switches of context, for a writer still on its way back from the kernel. */
+static void raise_fd(int fd)
 {
-    uint64_t value = 1;
+    const uint64_t one = 1;
     ssize_t done = -1;
     do {
-        done = readable ? write(queue->fd, &value, sizeof(value))
-                        : read(queue->fd, &value, sizeof(value));
+        done = write(fd, &one, sizeof(one));
     } while (done < 0 && errno == EINTR);
-    RK_ASSERT(done == (ssize_t)sizeof(value));
-    RK_ASSERT(value == 1);
+    RK_ASSERT(done == (ssize_t)sizeof(one)); /* it was 0, or is_raised would have been set */
+}
+
+/* False: whoever raised it has not come to write it yet. It is cleared by the pop that this wakes. */
+static bool clear_fd(int fd)
+{
+    uint64_t value = 0;
+    ssize_t done = -1;
+    do {
+        done = read(fd, &value, sizeof(value));
+    } while (done < 0 && errno == EINTR);
+    RK_ASSERT(done == (ssize_t)sizeof(value) ? value == 1 : errno == EAGAIN);
+    return done > 0;
 }
 
 /* How many of `count` items from `place` on lie before the ring's end. */
@@ -122,29 +134,28 @@ static void copy_out(struct rk_queue *queue, uint8_t *items, uint32_t count)
     queue->first = (uint32_t)(((uint64_t)queue->first + count) % queue->capacity);
 }
 
-static void push_locked(struct rk_queue *queue, const void *items, uint32_t count)
-{
-    const uint32_t count_before = count_of(queue);
-    copy_in(queue, items, count);
-    set_count(queue, count_before + count);
-    if (count_before == 0) {
-        set_readable(queue, true);
-        const int failed = pthread_cond_signal(&queue->not_empty);
-        RK_ASSERT(failed == 0);
-    }
-}
-
 enum rk_status rk_queue_push(struct rk_queue *queue, const void *items, uint32_t count)
 {
     if (count == 0) {
         return RK_OK;
     }
     lock(queue);
-    const bool fits = count <= queue->capacity - count_of(queue);
+    const uint32_t count_before = count_of(queue);
+    const bool fits = count <= queue->capacity - count_before;
+    const int fd = fits && !queue->is_raised ? queue->fd : -1;
     if (fits) {
-        push_locked(queue, items, count);
+        copy_in(queue, items, count);
+        set_count(queue, count_before + count);
+        queue->is_raised = queue->is_raised || fd >= 0;
     }
     unlock(queue);
+    if (fits && count_before == 0) {
+        const int failed = pthread_cond_signal(&queue->not_empty);
+        RK_ASSERT(failed == 0);
+    }
+    if (fd >= 0) {
+        raise_fd(fd);
+    }
     return fits ? RK_OK : RK_BUSY;
 }
 
@@ -152,19 +163,19 @@ static uint32_t pop_locked(struct rk_queue *queue, void *items, uint32_t max)
 {
     const uint32_t count_before = count_of(queue);
     const uint32_t count = count_before < max ? count_before : max;
-    if (count == 0) {
-        return 0;
-    }
     copy_out(queue, items, count);
     set_count(queue, count_before - count);
-    if (count == count_before) {
-        set_readable(queue, false);
+    if (count == count_before && queue->is_raised) {
+        queue->is_raised = !clear_fd(queue->fd);
     }
     return count;
 }
 
 uint32_t rk_queue_pop(struct rk_queue *queue, void *items, uint32_t max)
 {
+    if (count_of(queue) == 0 && !queue->is_raised) {
+        return 0;
+    }
     lock(queue);
     const uint32_t count = pop_locked(queue, items, max);
     unlock(queue);
@@ -199,9 +210,17 @@ uint32_t rk_queue_pop_wait(struct rk_queue *queue, void *items, uint32_t max, ui
     return count;
 }
 
-int rk_queue_fd(const struct rk_queue *queue)
+int rk_queue_fd(struct rk_queue *queue)
 {
-    return queue->fd;
+    lock(queue);
+    if (queue->fd < 0) {
+        queue->fd = eventfd(count_of(queue) > 0 ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+        RK_ASSERT(queue->fd >= 0); /* asked at start, before connections use descriptors */
+        queue->is_raised = count_of(queue) > 0;
+    }
+    const int fd = queue->fd;
+    unlock(queue);
+    return fd;
 }
 
 uint32_t rk_queue_count(const struct rk_queue *queue)

@@ -589,9 +589,7 @@ void http_server_run_shards(struct http_server *server)
 void http_server_run(struct http_server *server, uint64_t now_ms)
 {
     server->now_ms = now_ms > server->now_ms ? now_ms : server->now_ms;
-    if (rk_queue_count(server->completions) > 0) {
-        (void)http_suspend_complete_some(server);
-    }
+    (void)http_suspend_complete_some(server);
     http_suspend_hear_hangups(server);
     reap(server);
     http_server_run_shards(server);

@@ -108,6 +108,20 @@ START_TEST(descriptor_is_readable_while_not_empty)
 }
 END_TEST
 
+START_TEST(descriptor_asked_for_late_tells_what_is_there)
+{
+    struct rk_queue *late = rk_queue_new(CAPACITY, sizeof(uint32_t));
+    const uint32_t item = 1;
+    uint32_t taken = 0;
+    ck_assert_int_eq(rk_queue_push(late, &item, 1), RK_OK);
+    struct pollfd ready = {.fd = rk_queue_fd(late), .events = POLLIN};
+    ck_assert_int_eq(poll(&ready, 1, 0), 1);
+    ck_assert_uint_eq(rk_queue_pop(late, &taken, 1), 1);
+    ck_assert_int_eq(poll(&ready, 1, 0), 0);
+    rk_queue_free(late);
+}
+END_TEST
+
 START_TEST(wait_ends_at_its_timeout)
 {
     uint32_t item = 0;
@@ -199,6 +213,23 @@ START_TEST(nothing_is_lost_between_threads)
 }
 END_TEST
 
+/* Taken without a wait, an item may be gone before its producer has written the descriptor. */
+START_TEST(one_pop_more_clears_the_descriptor_of_a_consumer_that_never_waits)
+{
+    pthread_t thread;
+    const uint32_t producer = 0;
+    uint32_t items[CAPACITY];
+    ck_assert_int_ge(rk_queue_fd(queue), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, produce, (void *)(uintptr_t)&producer), 0);
+    for (uint32_t total = 0; total < PER_PRODUCER;) {
+        total += rk_queue_pop(queue, items, CAPACITY);
+    }
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(rk_queue_pop(queue, items, CAPACITY), 0);
+    ck_assert(!is_readable());
+}
+END_TEST
+
 START_TEST(queue_without_room_aborts)
 {
     rk_queue_free(rk_queue_new(0, 1));
@@ -222,10 +253,12 @@ int main(void)
     tcase_add_test(tcase, more_than_the_capacity_never_fits);
     tcase_add_test(tcase, push_of_nothing_is_no_wake_up);
     tcase_add_test(tcase, descriptor_is_readable_while_not_empty);
+    tcase_add_test(tcase, descriptor_asked_for_late_tells_what_is_there);
     tcase_add_test(tcase, wait_ends_at_its_timeout);
     tcase_add_test(tcase, wait_does_not_wait_when_something_is_there);
     tcase_add_test(tcase, push_wakes_a_waiting_consumer);
     tcase_add_loop_test(tcase, nothing_is_lost_between_threads, 0, 2);
+    tcase_add_test(tcase, one_pop_more_clears_the_descriptor_of_a_consumer_that_never_waits);
     tcase_add_test_raise_signal(tcase, queue_without_room_aborts, SIGABRT);
     tcase_add_test(tcase, free_of_no_queue_is_allowed);
     return run_suite("queue", tcase);
