@@ -50,7 +50,8 @@ void node_add_contact(struct node *node, raft_node_id id, const char *address)
 
 static void keep_members(struct node *node, const struct membership *membership)
 {
-    struct peer *peers = rk_heap_zalloc(RAFT_MEMBERS_MAX, sizeof(*peers));
+    /* A peer is large: only those that there are touch memory. */
+    struct peer *peers = rk_heap_zalloc(membership->members_count, sizeof(*peers));
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < membership->members_count; i++) {
@@ -58,7 +59,7 @@ static void keep_members(struct node *node, const struct membership *membership)
             peer_keep(node, peers, &count, &membership->members[i]);
         }
     }
-    memcpy(node->peers, peers, sizeof(node->peers));
+    memcpy(node->peers, peers, count * sizeof(*peers));
     node->peers_count = count;
     rk_heap_free(peers);
 }
