@@ -24,6 +24,9 @@ enum {
     EVENTS_MAX = 64, /* per epoll_wait */
     ROUNDS_MAX = 4,  /* of one link_run(): what callbacks post starts in the same run */
     ANSWER_HEADERS_SIZE_MAX = 16 * 1024,
+    ANSWER_READ_SIZE =
+        1024, /* at a time; each handle under way has such a buffer, made anew for each
+                                request, and nearly every answer is shorter */
     PATH_SIZE_MAX = 256,
     URL_SIZE_MAX = sizeof "http://" + RK_ADDRESS_SIZE_MAX + PATH_SIZE_MAX,
 };
@@ -181,6 +184,7 @@ static void set_up(struct request *request)
     set_number(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     set_number(easy, CURLOPT_FOLLOWLOCATION, 0);
     set_number(easy, CURLOPT_TCP_NODELAY, 1);
+    set_number(easy, CURLOPT_BUFFERSIZE, ANSWER_READ_SIZE);
     set_number(easy, CURLOPT_HTTP_CONTENT_DECODING, 0);
     set_number(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)link->options.connect_timeout_ms);
     set_pointer(easy, CURLOPT_PROXY, "");
