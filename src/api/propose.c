@@ -7,7 +7,8 @@
 #include "base/frame.h"
 #include "base/le.h"
 
-enum { FRAME_FIXED_SIZE = 128 + SM_TOKEN_SIZE_MAX }; /* of a frame, beside key and value */
+/* Of a frame beside key and value, and what a token adds to that: no more, for the log keeps it. */
+enum { FRAME_FIXED_SIZE = 88, ONCE_FIXED_SIZE = 32 };
 
 /* It is to tell one request of a client from another, and to hold off nobody: no cryptographic
  * hash. */
@@ -51,7 +52,8 @@ static void once_encode(const struct api_call *call, const struct sm_command *co
 
 enum api_action propose(struct api_call *call, const struct sm_command *command, size_t bytes_size)
 {
-    buf_reserve(&call->frame, bytes_size + FRAME_FIXED_SIZE);
+    const size_t token_size = call->token == NULL ? 0 : strlen(call->token) + ONCE_FIXED_SIZE;
+    buf_reserve(&call->frame, bytes_size + FRAME_FIXED_SIZE + token_size);
     const size_t offset = rk_frame_begin(&call->frame, RAFT_ENTRY_COMMAND);
     if (call->token == NULL) {
         sm_command_encode(command, &call->frame);

@@ -7,7 +7,8 @@ struct block *block_take(struct rk_buf *buf)
 {
     struct block *block = rk_heap_alloc(sizeof(*block));
 
-    *block = (struct block){.refs = 1, .size = buf->size, .data = buf->data};
+    *block =
+        (struct block){.refs = 1, .size = buf->size, .capacity = buf->capacity, .data = buf->data};
     rk_buf_init(buf, buf->size_max);
     return block;
 }

@@ -14,6 +14,7 @@
 struct block {
     uint32_t refs;
     size_t size;
+    size_t capacity; /* what `data` takes of memory */
     uint8_t *data;
 };
 

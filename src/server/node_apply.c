@@ -160,6 +160,21 @@ void node_apply(struct node *node)
     publish(node);
 }
 
+/* No peer lacks what is up to there. Only a leader knows; another node's peers have what is committed,
+ * all but a few. */
+static raft_index settled_index(const struct node *node)
+{
+    raft_index settled = node->view.commit_index;
+
+    for (uint32_t i = 0; node_is_leader(node) && i < node->peers_count; i++) {
+        struct raft_peer_view progress = {.match_index = 0};
+        const enum rk_status status = raft_peer_view(node->raft, node->peers[i].id, &progress);
+        RK_MAYBE(status != RK_OK);
+        settled = progress.match_index < settled ? progress.match_index : settled;
+    }
+    return settled;
+}
+
 void node_report_applied(struct node *node)
 {
     if (node->view.last_applied >= node->last_applied) {
@@ -174,5 +189,5 @@ void node_report_applied(struct node *node)
     RK_ASSERT(status == RK_OK);
     const raft_index keep = node->view.durable_index < node->last_applied ? node->view.durable_index
                                                                           : node->last_applied;
-    tail_trim(&node->tail, keep);
+    tail_trim(&node->tail, keep, settled_index(node));
 }

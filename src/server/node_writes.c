@@ -77,7 +77,7 @@ static void return_batch(struct node *node)
         if (origin.type == ORIGIN_CLIENT) {
             origin.client->frame.data = block->data;
             origin.client->frame.size = block->size;
-            origin.client->frame.capacity = block->size;
+            origin.client->frame.capacity = block->capacity;
             block->data = NULL;
             client_list_push(&node->writes, origin.client);
         } else {

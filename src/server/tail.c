@@ -27,7 +27,7 @@ void tail_init(struct tail *tail, struct raft_entry_id last, uint64_t chain)
 static uint64_t cost_of(const struct tail_entry *entry, const struct tail_entry *neighbour)
 {
     const bool is_shared = neighbour != NULL && neighbour->block == entry->block;
-    return sizeof(*entry) + (is_shared ? 0 : TAIL_BLOCK_COST + entry->block->size);
+    return sizeof(*entry) + (is_shared ? 0 : TAIL_BLOCK_COST + entry->block->capacity);
 }
 
 static void slot_drop(struct tail *tail, struct tail_entry *slot,
@@ -72,23 +72,23 @@ bool tail_chain(const struct tail *tail, raft_index index, uint64_t *ret)
     return true;
 }
 
-static void tail_grow(struct tail *tail)
+static void tail_resize(struct tail *tail, uint64_t slots_count)
 {
-    struct tail bigger = *tail;
+    struct tail other = *tail;
 
-    bigger.slots_count = tail->slots_count * 2;
-    bigger.slots = rk_heap_zalloc(bigger.slots_count, sizeof(struct tail_entry));
+    other.slots_count = slots_count;
+    other.slots = rk_heap_zalloc(slots_count, sizeof(struct tail_entry));
     for (raft_index i = tail->first; i <= tail->last; i++) {
-        *slot_of(&bigger, i) = *slot_of(tail, i);
+        *slot_of(&other, i) = *slot_of(tail, i);
     }
     rk_heap_free(tail->slots);
-    *tail = bigger;
+    *tail = other;
 }
 
 void tail_append(struct tail *tail, const struct tail_entry *entry)
 {
     if (tail->last + 1 - tail->first == tail->slots_count) {
-        tail_grow(tail);
+        tail_resize(tail, tail->slots_count * 2);
     }
     tail->bytes += cost_of(entry, tail_get(tail, tail->last));
     tail->last++;
@@ -105,13 +105,24 @@ void tail_truncate(struct tail *tail, raft_index index)
     }
 }
 
-void tail_trim(struct tail *tail, raft_index index)
+static bool tail_may_drop(const struct tail *tail, raft_index index, raft_index settled)
 {
-    while (tail->bytes > TAIL_BYTES_KEPT && tail->first <= index && tail->first <= tail->last) {
+    const uint64_t kept = tail->first <= settled ? TAIL_BYTES_SETTLED : TAIL_BYTES_KEPT;
+
+    return tail->bytes > kept && tail->first <= index && tail->first <= tail->last;
+}
+
+void tail_trim(struct tail *tail, raft_index index, raft_index settled)
+{
+    while (tail_may_drop(tail, index, settled)) {
         struct tail_entry *slot = slot_of(tail, tail->first);
         tail->chain_before = slot->chain;
         tail->term_before = slot->term;
         slot_drop(tail, slot, tail_get(tail, tail->first + 1));
         tail->first++;
+    }
+    if (tail->slots_count > TAIL_SLOTS_MIN &&
+        tail->last + 1 - tail->first < tail->slots_count / 8) {
+        tail_resize(tail, tail->slots_count / 2);
     }
 }

@@ -1,6 +1,6 @@
 /* tail.h -- the newest part of the log in memory: what the disk is writing, what waits to be
- * applied, and a bounded rest for peers that are a little behind. Older entries are read back by
- * the disk thread.
+ * applied, and a bounded rest for peers that are a little behind: a small one that all of them have,
+ * a larger one that one of them lacks. Older entries are read back by the disk thread.
  *
  * Entries are contiguous, first .. last; empty when last == first - 1. The chain and term of the
  * entry before the first one are kept, so that what follows can always be sealed and checked.
@@ -18,7 +18,8 @@
 
 enum {
     TAIL_BYTES_KEPT = 4 << 20, /* of memory, behind the applied and durable index, for slow peers */
-    TAIL_BLOCK_COST = 64,      /* of a block beside its bytes */
+    TAIL_BYTES_SETTLED = 1 << 20, /* the same, once every peer has what goes */
+    TAIL_BLOCK_COST = 64,         /* of a block beside its bytes */
 };
 
 struct tail_entry {
@@ -57,7 +58,8 @@ void tail_append(struct tail *tail, const struct tail_entry *entry);
  * truncated: the caller then begins anew with tail_init(). */
 void tail_truncate(struct tail *tail, raft_index index);
 
-/* Drops entries up to `index` from the front while more than TAIL_BYTES_KEPT is held. */
-void tail_trim(struct tail *tail, raft_index index);
+/* Drops entries up to `index` from the front while more than TAIL_BYTES_KEPT is held, or, of those up
+ * to `settled`, which no peer lacks, more than TAIL_BYTES_SETTLED. */
+void tail_trim(struct tail *tail, raft_index index, raft_index settled);
 
 #endif

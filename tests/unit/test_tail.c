@@ -24,7 +24,7 @@ static void append(raft_term term, size_t size)
 {
     struct rk_buf buf;
 
-    rk_buf_init(&buf, 64 << 20);
+    rk_buf_init(&buf, size);
     memset(rk_buf_extend(&buf, size), 'x', size);
     struct block *block = block_take(&buf);
     const struct tail_entry entry = {
@@ -94,7 +94,7 @@ START_TEST(trimming_keeps_what_is_not_yet_applied)
         append(3, 1 << 20);
     }
 
-    tail_trim(&tail, 13);
+    tail_trim(&tail, 13, 10);
 
     ck_assert_uint_eq(tail.first, 14);
     ck_assert_uint_eq(tail.term_before, 3);
@@ -110,11 +110,73 @@ START_TEST(trimming_stops_at_the_bytes_kept_for_slow_peers)
         append(3, 1 << 20);
     }
 
-    tail_trim(&tail, 22);
+    tail_trim(&tail, 22, 10);
 
     ck_assert_uint_le(tail.bytes, TAIL_BYTES_KEPT);
     ck_assert_uint_gt(tail.bytes + (1 << 20) + OWN_COST, TAIL_BYTES_KEPT);
     ck_assert_uint_eq(tail.last, 22);
+}
+END_TEST
+
+START_TEST(less_is_kept_of_what_every_peer_has)
+{
+    for (int i = 0; i < 12; i++) {
+        append(3, 1 << 18);
+    }
+
+    tail_trim(&tail, 22, 20);
+
+    ck_assert_uint_le(tail.bytes, TAIL_BYTES_SETTLED);
+    ck_assert_uint_gt(tail.bytes + (1 << 18) + OWN_COST, TAIL_BYTES_SETTLED);
+}
+END_TEST
+
+START_TEST(what_a_peer_lacks_is_kept_up_to_the_larger_bound)
+{
+    for (int i = 0; i < 12; i++) {
+        append(3, 1 << 18);
+    }
+
+    tail_trim(&tail, 22, 12);
+
+    ck_assert_uint_eq(tail.first, 13);
+    ck_assert_uint_le(tail.bytes, TAIL_BYTES_KEPT);
+}
+END_TEST
+
+/* A burst's ring is given back when it has gone, and what is left keeps its place. */
+START_TEST(a_ring_that_is_too_large_shrinks)
+{
+    for (int i = 0; i < 5000; i++) {
+        append(3, 1000);
+    }
+    const uint64_t slots_count = tail.slots_count;
+
+    for (int i = 0; i < 8; i++) {
+        tail_trim(&tail, tail.last, tail.last);
+        append(3, 1 << 20);
+    }
+
+    ck_assert_uint_lt(tail.slots_count, slots_count);
+    ck_assert_uint_eq(tail_get(&tail, tail.last)->chain, tail.last - 1 + 1000);
+}
+END_TEST
+
+/* What a buffer had taken beyond its bytes stays taken as long as the block is there. */
+START_TEST(a_block_counts_the_room_that_its_buffer_had)
+{
+    struct rk_buf buf;
+    rk_buf_init(&buf, 1 << 20);
+    memset(rk_buf_extend(&buf, 1000), 'x', 1000);
+    buf.size = 20;
+    struct block *block = block_take(&buf);
+    const struct tail_entry entry = {
+        .term = 3, .frame = {.data = block->data, .size = 20}, .block = block};
+
+    tail_append(&tail, &entry);
+    block_unref(block);
+
+    ck_assert_uint_eq(tail.bytes, 1000 + OWN_COST);
 }
 END_TEST
 
@@ -151,7 +213,7 @@ END_TEST
 START_TEST(what_blocks_hold_beside_their_entries_is_bounded_too)
 {
     append_pairs(10000);
-    tail_trim(&tail, tail.last);
+    tail_trim(&tail, tail.last, 10);
     ck_assert_uint_le(tail.bytes, TAIL_BYTES_KEPT);
     ck_assert_uint_gt(tail.last - tail.first, 2000);
     const raft_index last = tail.last;
@@ -172,6 +234,10 @@ int main(void)
     tcase_add_test(tcase, truncation_drops_the_suffix_and_appending_goes_on);
     tcase_add_test(tcase, trimming_keeps_what_is_not_yet_applied);
     tcase_add_test(tcase, trimming_stops_at_the_bytes_kept_for_slow_peers);
+    tcase_add_test(tcase, less_is_kept_of_what_every_peer_has);
+    tcase_add_test(tcase, what_a_peer_lacks_is_kept_up_to_the_larger_bound);
+    tcase_add_test(tcase, a_ring_that_is_too_large_shrinks);
+    tcase_add_test(tcase, a_block_counts_the_room_that_its_buffer_had);
     tcase_add_test(tcase, a_block_counts_once_and_whole);
     tcase_add_test(tcase, what_blocks_hold_beside_their_entries_is_bounded_too);
     return run_suite("tail", tcase);
