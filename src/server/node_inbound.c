@@ -12,18 +12,35 @@
 #include "base/log.h"
 #include "server/node_internal.h"
 
-/* What a completion of the peer server carries. Every request is suspended when it comes, so that
- * there is one way to answer, now or later. */
+/* What a completion of the peer server carries. */
 struct peer_answer {
     uint32_t http_status;
     struct rk_buf body;
 };
 
+static void respond(struct http_exchange *exchange, uint32_t http_status, struct rk_buf *body)
+{
+    struct http_response response;
+
+    http_response_init(&response, body->size_max);
+    response.status = http_status;
+    response.body = *body;
+    rk_buf_init(body, body->size_max);
+    http_response_header_static(&response, "Content-Type",
+                                http_status == 200 ? "application/json"
+                                                   : "text/plain; charset=utf-8");
+    http_exchange_respond(exchange, &response);
+}
+
 static void answer(struct node *node, struct http_exchange *exchange, uint32_t http_status,
                    struct rk_buf *body)
 {
+    if (exchange == node->in_hand) {
+        node->in_hand = NULL;
+        respond(exchange, http_status, body);
+        return;
+    }
     struct peer_answer *made = rk_heap_alloc(sizeof(*made));
-
     *made = (struct peer_answer){.http_status = http_status, .body = *body};
     rk_buf_init(body, body->size_max);
     node->has_answered = true;
@@ -49,16 +66,9 @@ void node_answer_buf(struct node *node, struct http_exchange *exchange, struct r
 void node_peer_complete(void *context, struct http_exchange *exchange, void *completion)
 {
     struct peer_answer *made = completion;
-    struct http_response response;
 
     (void)context;
-    http_response_init(&response, made->body.size_max);
-    response.status = made->http_status;
-    response.body = made->body;
-    http_response_header_static(&response, "Content-Type",
-                                made->http_status == 200 ? "application/json"
-                                                         : "text/plain; charset=utf-8");
-    http_exchange_respond(exchange, &response);
+    respond(exchange, made->http_status, &made->body);
     rk_heap_free(made);
 }
 
@@ -375,18 +385,11 @@ static void respond_over(struct http_exchange *exchange)
     http_exchange_respond(exchange, &response);
 }
 
-void node_peer_request(void *context, struct http_exchange *exchange,
-                       const struct http_request *request)
+static void dispatch(struct node *node, struct http_exchange *exchange,
+                     const struct http_request *request)
 {
-    struct node *node = context;
     const char *path = request->target;
 
-    if (node->is_over) {
-        respond_over(exchange);
-        return;
-    }
-    node->is_turn_due = true;
-    http_exchange_suspend(exchange);
     if (request->method != HTTP_POST) {
         node_refuse(node, exchange, 405, "only POST is spoken here");
     } else if (strcmp(path, "/raft/vote") == 0 || strcmp(path, "/raft/append") == 0 ||
@@ -404,5 +407,25 @@ void node_peer_request(void *context, struct http_exchange *exchange,
         node_identity_received(node, exchange, request->body);
     } else {
         node_refuse(node, exchange, 404, "no such peer endpoint");
+    }
+}
+
+/* What can be answered at once (a heartbeat, a refusal) is: to suspend a request and take it up again
+ * is three times the work. */
+void node_peer_request(void *context, struct http_exchange *exchange,
+                       const struct http_request *request)
+{
+    struct node *node = context;
+
+    if (node->is_over) {
+        respond_over(exchange);
+        return;
+    }
+    node->is_turn_due = true;
+    node->in_hand = exchange;
+    dispatch(node, exchange, request);
+    if (node->in_hand != NULL) {
+        node->in_hand = NULL;
+        http_exchange_suspend(exchange);
     }
 }

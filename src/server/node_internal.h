@@ -406,8 +406,9 @@ struct node {
     bool is_peer_waiting; /* at the listener */
     bool is_server_ready;
     bool is_link_ready;
-    bool has_answered; /* answers wait for the peer server's turn */
-    bool is_turn_due;  /* something came in after this turn's work was done */
+    struct http_exchange *in_hand; /* a peer's request being looked at, not answered yet; or NULL */
+    bool has_answered;             /* answers wait for the peer server's turn */
+    bool is_turn_due;              /* something came in after this turn's work was done */
     pthread_t thread;
     _Atomic bool is_snapshot_asked; /* node_take_snapshot() */
     _Atomic uint64_t stop_by_ms;    /* 0: running */

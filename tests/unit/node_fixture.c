@@ -61,6 +61,7 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
 void http_exchange_suspend(struct http_exchange *exchange)
 {
     ck_assert_uint_eq(exchange->answers, 0);
+    exchange->was_suspended = true;
 }
 
 void http_exchange_respond(struct http_exchange *exchange, struct http_response *response)

@@ -14,6 +14,7 @@ enum { FIXTURE_POSTS_MAX = 256, FIXTURE_JOBS_MAX = 4096, FIXTURE_SNAP_JOBS_MAX =
 struct http_exchange {
     struct http_request request;
     uint32_t answers; /* times it was answered: must come to 1 */
+    bool was_suspended;
     uint32_t status;
     struct rk_buf body;
 };

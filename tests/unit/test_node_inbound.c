@@ -127,6 +127,28 @@ START_TEST(heartbeat_counts_from_when_it_came)
 }
 END_TEST
 
+/* The first one of a term waits until the term is on the disk; then nothing keeps the answer back. */
+START_TEST(heartbeat_of_a_term_that_is_durable_is_answered_without_being_suspended)
+{
+    struct http_exchange first;
+    struct http_exchange second;
+    const struct raft_message message = {.type = RAFT_HEARTBEAT_REQUEST, .term = 7};
+
+    fixture_form();
+    fixture_receive(&first, "n2", &message);
+    ck_assert_uint_eq(first.answers, 0);
+    ck_assert(first.was_suspended);
+    fixture_persist();
+
+    fixture_receive(&second, "n2", &message);
+    ck_assert_uint_eq(second.answers, 1);
+    ck_assert_uint_eq(second.status, 200);
+    ck_assert(!second.was_suspended);
+    fixture_exchange_done(&first);
+    fixture_exchange_done(&second);
+}
+END_TEST
+
 /* -- appends that overtook the one before -- */
 
 static void receive_append(struct http_exchange *exchange, raft_index previous)
@@ -324,6 +346,7 @@ int main(void)
     tcase_add_test(tcase, heartbeat_counts_from_when_it_came);
     tcase_add_test(tcase, leader_that_this_nodes_log_has_not_written_down_yet_is_heard);
     tcase_add_test(tcase, vote_is_answered_only_when_it_is_durable);
+    tcase_add_test(tcase, heartbeat_of_a_term_that_is_durable_is_answered_without_being_suspended);
     tcase_add_test(tcase, early_append_does_not_wait_longer_because_it_is_looked_at);
     tcase_add_test(tcase, newer_append_than_the_log_is_held_once_not_decoded_again);
     tcase_add_test(tcase, forwarded_command_that_cannot_be_read_does_not_enter_the_log);
