@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/heap.h"
 
-enum { CAPACITY_MIN = 64, U64_DIGITS_MAX = 20, HEX64_DIGITS = 16 };
+enum { CAPACITY_MIN = 64, HEX64_DIGITS = 16 };
 
 /* What rk_buf_extend() lends when no byte is asked for and none is allocated. */
 static uint8_t nothing[1];
@@ -77,15 +77,22 @@ void rk_buf_append_text(struct rk_buf *buf, const char *text)
     rk_buf_append(buf, text, strlen(text));
 }
 
-void rk_buf_append_u64(struct rk_buf *buf, uint64_t value)
+uint32_t rk_u64_write(uint64_t value, char text[RK_U64_DIGITS_MAX])
 {
-    uint8_t digits[U64_DIGITS_MAX];
-    size_t first = sizeof(digits);
+    char digits[RK_U64_DIGITS_MAX];
+    uint32_t first = sizeof(digits);
     do {
-        digits[--first] = (uint8_t)('0' + value % 10);
+        digits[--first] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    rk_buf_append(buf, digits + first, sizeof(digits) - first);
+    memcpy(text, digits + first, sizeof(digits) - first);
+    return (uint32_t)sizeof(digits) - first;
+}
+
+void rk_buf_append_u64(struct rk_buf *buf, uint64_t value)
+{
+    char digits[RK_U64_DIGITS_MAX];
+    rk_buf_append(buf, digits, rk_u64_write(value, digits));
 }
 
 void rk_buf_append_i64(struct rk_buf *buf, int64_t value)

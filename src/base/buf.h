@@ -16,6 +16,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
+enum { RK_U64_DIGITS_MAX = 20 };
+
 struct rk_buf {
     uint8_t *data;   /* NULL while capacity is 0 */
     size_t size;     /* bytes in use */
@@ -43,6 +45,9 @@ void rk_buf_append_text(struct rk_buf *buf, const char *text); /* without its NU
 void rk_buf_append_u64(struct rk_buf *buf, uint64_t value);    /* decimal */
 void rk_buf_append_i64(struct rk_buf *buf, int64_t value);     /* decimal */
 void rk_buf_append_hex64(struct rk_buf *buf, uint64_t value);  /* 16 lower-case digits */
+
+/* Writes `value` in decimal at `text`, without a NUL; returns how many digits it has. */
+uint32_t rk_u64_write(uint64_t value, char text[RK_U64_DIGITS_MAX]);
 
 /* Makes `size` more bytes part of the buffer and lends the place to fill, valid until the next
  * call on `buf`; NULL when refused (and then overflowed is set). */

@@ -1,7 +1,5 @@
 #include "base/http.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -91,8 +89,8 @@ void http_response_header_long(struct http_response *response, const char *name,
 
 void http_response_header_u64(struct http_response *response, const char *name, uint64_t value)
 {
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%" PRIu64, value);
+    char text[RK_U64_DIGITS_MAX + 1];
+    text[rk_u64_write(value, text)] = '\0';
     http_response_header(response, name, text);
 }
 
