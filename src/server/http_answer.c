@@ -75,7 +75,7 @@ struct http_answer *http_answer_new(struct http_response *response, bool closes_
 
 struct http_answer *http_answer_hold(struct http_answer *answer)
 {
-    RK_ASSERT(answer->holders > 0);
+    RK_ASSERT(answer->holders > 0 && !answer->is_pooled);
     answer->holders++;
     return answer;
 }

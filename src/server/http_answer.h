@@ -15,7 +15,8 @@ struct http_answer {
     struct MHD_Response *mhd;
     uint32_t status;
     uint32_t holders;
-    bool is_bulk; /* see struct http_response */
+    bool is_bulk;   /* see struct http_response */
+    bool is_pooled; /* by http_answer_pool.h: it is kept until it is sent, and held once only */
 };
 
 /* Takes body and stream out of *response, without a copy, and ends it; the caller holds the answer.

@@ -51,7 +51,7 @@ struct http_exchange {
     const char *target_in_place; /* where libmicrohttpd has it: only compared, never read */
     size_t target_size;          /* up to the first NUL there */
     void *user;
-    struct http_answer *answer; /* NULL, or to be queued */
+    struct http_answer *answer; /* NULL, or to be queued, or (a pooled one) being sent */
     uint64_t body_received;     /* bytes, those swallowed too */
     struct rk_buf target;       /* with its NUL */
     struct rk_buf body;

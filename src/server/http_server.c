@@ -43,7 +43,7 @@ static void exchange_end(struct http_exchange *exchange)
         exchange->request.sink->close(exchange->request.sink);
         exchange->request.sink = NULL;
     }
-    http_answer_drop(exchange->answer);
+    http_answer_pool_put_back(&server->answers, exchange->answer);
     exchange->answer = NULL;
     http_exchange_put_back(&server->exchanges, exchange);
 }
@@ -74,9 +74,10 @@ void http_exchange_answer(struct http_exchange *exchange, struct http_answer *an
 
 void http_exchange_respond(struct http_exchange *exchange, struct http_response *response)
 {
-    const bool closes = response->close_connection || exchange->connection->server->is_draining;
+    struct http_server *server = exchange->connection->server;
+    const bool closes = response->close_connection || server->is_draining;
 
-    http_exchange_answer(exchange, http_answer_new(response, closes));
+    http_exchange_answer(exchange, http_answer_pool_make(&server->answers, response, closes));
 }
 
 static enum MHD_Result answer_queue(struct http_exchange *exchange)
@@ -87,8 +88,10 @@ static enum MHD_Result answer_queue(struct http_exchange *exchange)
     const enum MHD_Result queued =
         MHD_queue_response(connection->mhd, exchange->answer->status, exchange->answer->mhd);
     const bool is_bulk = exchange->answer->is_bulk;
-    http_answer_drop(exchange->answer);
-    exchange->answer = NULL;
+    if (!exchange->answer->is_pooled) {
+        http_answer_drop(exchange->answer);
+        exchange->answer = NULL;
+    }
     exchange->state = EXCHANGE_SENDING;
     http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_ANSWER, server->now_ms);
     connection->watch.is_bulk = is_bulk;
@@ -510,6 +513,7 @@ struct http_server *http_server_new(const struct http_server_options *options)
     server->completions =
         rk_queue_new(2 * options->connections_max, sizeof(struct http_completion));
     http_exchange_pool_init(&server->exchanges, options->body_size_max);
+    http_answer_pool_init(&server->answers);
     http_reaper_init(&server->reaper, &timeouts);
     if (http_hangups_open(&server->hangups) == RK_OK) {
         server->shards = shards_open(server);
@@ -531,6 +535,7 @@ void http_server_free(struct http_server *server)
     RK_ASSERT(server->counts.connections == 0);
     http_hangups_close(&server->hangups);
     http_exchange_pool_done(&server->exchanges);
+    http_answer_pool_done(&server->answers);
     rk_queue_free(server->completions);
     rk_heap_free(server);
 }

@@ -3,6 +3,7 @@
 #define RK_SERVER_HTTP_SERVER_INTERNAL_H
 
 #include "base/queue.h"
+#include "server/http_answer_pool.h"
 #include "server/http_exchange.h"
 #include "server/http_hangups.h"
 #include "server/http_reaper.h"
@@ -16,6 +17,7 @@ struct http_server {
     struct http_reaper reaper;
     struct http_hangups hangups;
     struct http_exchange_pool exchanges;
+    struct http_answer_pool answers;
     uint64_t now_ms;
     bool is_draining;
     struct http_server_counts counts;

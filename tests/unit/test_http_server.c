@@ -45,6 +45,20 @@ START_TEST(pipelined_requests_are_answered_in_order)
 }
 END_TEST
 
+/* Answers of one shape are made of each other. */
+START_TEST(answers_of_one_size_are_each_their_own)
+{
+    open_all();
+    raw_text(client, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+                     "GET /b HTTP/1.1\r\nHost: x\r\n\r\n"
+                     "GET /c HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_text(&fixture, client, "GET /c 0 .\n");
+    ck_assert_uint_eq(raw_count(client, "GET /a 0 .\n"), 1);
+    ck_assert_uint_eq(raw_count(client, "GET /b 0 .\n"), 1);
+    ck_assert_uint_eq(raw_count(client, "X-Test: yes\r\n"), 3);
+}
+END_TEST
+
 START_TEST(request_that_comes_byte_by_byte_is_served)
 {
     static const char request[] = "PUT /b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
@@ -303,6 +317,7 @@ int main(void)
     tcase_add_test(tcase, get_is_answered_and_the_connection_kept);
     tcase_add_test(tcase, target_reaches_the_handler_as_it_came);
     tcase_add_test(tcase, pipelined_requests_are_answered_in_order);
+    tcase_add_test(tcase, answers_of_one_size_are_each_their_own);
     tcase_add_test(tcase, request_that_comes_byte_by_byte_is_served);
     tcase_add_test(tcase, head_has_the_length_and_no_body);
     tcase_add_test(tcase, http_1_0_is_answered_and_closed);
