@@ -12,12 +12,15 @@
 #include "base/assert.h"
 #include "base/heap.h"
 
+enum { ROOM_AT_FIRST = 64 };
+
 struct rk_queue {
     pthread_mutex_t mutex;
     pthread_cond_t not_empty;
-    uint8_t *items; /* a ring of `capacity` items */
+    uint8_t *items; /* a ring of `room` items */
     size_t item_size;
     uint32_t capacity;
+    uint32_t room;          /* <= capacity; grows with the backlog */
     uint32_t first;         /* the oldest item's place in the ring */
     _Atomic uint32_t count; /* written under the mutex, read from anywhere */
     _Atomic bool
@@ -66,7 +69,8 @@ struct rk_queue *rk_queue_new(uint32_t capacity, size_t item_size)
     const int failed = pthread_mutex_init(&queue->mutex, NULL);
     RK_ASSERT(failed == 0);
     init_condition(&queue->not_empty);
-    queue->items = rk_heap_zalloc(capacity, item_size);
+    queue->room = capacity < ROOM_AT_FIRST ? capacity : ROOM_AT_FIRST;
+    queue->items = rk_heap_zalloc(queue->room, item_size);
     queue->item_size = item_size;
     queue->capacity = capacity;
     queue->fd = -1;
@@ -113,14 +117,14 @@ static bool clear_fd(int fd)
 /* How many of `count` items from `place` on lie before the ring's end. */
 static uint32_t run_count(const struct rk_queue *queue, uint32_t place, uint32_t count)
 {
-    const uint32_t to_end = queue->capacity - place;
+    const uint32_t to_end = queue->room - place;
     return count < to_end ? count : to_end;
 }
 
 static void copy_in(struct rk_queue *queue, const uint8_t *items, uint32_t count)
 {
     const uint64_t end = (uint64_t)queue->first + count_of(queue);
-    const uint32_t place = (uint32_t)(end % queue->capacity);
+    const uint32_t place = (uint32_t)(end % queue->room);
     const size_t run_size = run_count(queue, place, count) * queue->item_size;
     memcpy(queue->items + place * queue->item_size, items, run_size);
     memcpy(queue->items, items + run_size, count * queue->item_size - run_size);
@@ -131,7 +135,25 @@ static void copy_out(struct rk_queue *queue, uint8_t *items, uint32_t count)
     const size_t run_size = run_count(queue, queue->first, count) * queue->item_size;
     memcpy(items, queue->items + queue->first * queue->item_size, run_size);
     memcpy(items + run_size, queue->items, count * queue->item_size - run_size);
-    queue->first = (uint32_t)(((uint64_t)queue->first + count) % queue->capacity);
+    queue->first = (uint32_t)(((uint64_t)queue->first + count) % queue->room);
+}
+
+/* Room for `count` items; the capacity holds that many. */
+static void make_room(struct rk_queue *queue, uint32_t count)
+{
+    const uint32_t held = count_of(queue);
+    const uint32_t twice = queue->room > queue->capacity / 2 ? queue->capacity : queue->room * 2;
+    const uint32_t room = twice < count ? count : twice;
+
+    if (count <= queue->room) {
+        return;
+    }
+    uint8_t *items = rk_heap_alloc((size_t)room * queue->item_size);
+    copy_out(queue, items, held);
+    rk_heap_free(queue->items);
+    queue->items = items;
+    queue->first = 0;
+    queue->room = room;
 }
 
 enum rk_status rk_queue_push(struct rk_queue *queue, const void *items, uint32_t count)
@@ -144,6 +166,7 @@ enum rk_status rk_queue_push(struct rk_queue *queue, const void *items, uint32_t
     const bool fits = count <= queue->capacity - count_before;
     const int fd = fits && !queue->is_raised ? queue->fd : -1;
     if (fits) {
+        make_room(queue, count_before + count);
         copy_in(queue, items, count);
         set_count(queue, count_before + count);
         queue->is_raised = queue->is_raised || fd >= 0;

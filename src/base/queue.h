@@ -19,6 +19,7 @@
 
 struct rk_queue;
 
+/* It takes memory for its longest backlog so far, not for its capacity. */
 struct rk_queue *rk_queue_new(uint32_t capacity, size_t item_size);
 void rk_queue_free(struct rk_queue *queue); /* NULL is allowed; items left are dropped */
 

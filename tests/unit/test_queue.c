@@ -2,6 +2,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/queue.h"
@@ -230,6 +232,60 @@ START_TEST(one_pop_more_clears_the_descriptor_of_a_consumer_that_never_waits)
 }
 END_TEST
 
+static uint64_t resident_bytes(void)
+{
+    unsigned long size = 0;
+    unsigned long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%lu %lu", &size, &resident), 2);
+    ck_assert_int_eq(fclose(file), 0);
+    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+START_TEST(a_queue_takes_no_memory_for_a_backlog_it_never_had)
+{
+    enum { ITEM_SIZE = 1024, MANY = 32 * 1024 };
+    struct rk_queue *large = rk_queue_new(MANY, ITEM_SIZE);
+    uint8_t item[ITEM_SIZE] = {1};
+    const uint64_t before = resident_bytes();
+
+    for (int i = 0; i < MANY; i++) {
+        ck_assert_int_eq(rk_queue_push(large, item, 1), RK_OK);
+        ck_assert_uint_eq(rk_queue_pop(large, item, 1), 1);
+    }
+    ck_assert_uint_lt(resident_bytes(), before + (uint64_t)MANY * ITEM_SIZE / 4);
+    rk_queue_free(large);
+}
+END_TEST
+
+/* One stays behind, so that the ring has wrapped whenever it has to grow; the last item fills it. */
+START_TEST(a_growing_ring_keeps_its_items_and_their_order)
+{
+    enum { MANY = 1000 };
+    struct rk_queue *large = rk_queue_new(MANY, sizeof(uint32_t));
+    uint32_t pushed = 0;
+    uint32_t popped = 0;
+    uint32_t item = 0;
+
+    while (rk_queue_count(large) < MANY) {
+        for (int i = 0; i < 3 && rk_queue_count(large) < MANY; i++, pushed++) {
+            ck_assert_int_eq(rk_queue_push(large, &pushed, 1), RK_OK);
+        }
+        if (rk_queue_count(large) < MANY) {
+            ck_assert_uint_eq(rk_queue_pop(large, &item, 1), 1);
+            ck_assert_uint_eq(item, popped++);
+        }
+    }
+    ck_assert_int_eq(rk_queue_push(large, &pushed, 1), RK_BUSY);
+    while (popped < pushed) {
+        ck_assert_uint_eq(rk_queue_pop(large, &item, 1), 1);
+        ck_assert_uint_eq(item, popped++);
+    }
+    rk_queue_free(large);
+}
+END_TEST
+
 START_TEST(queue_without_room_aborts)
 {
     rk_queue_free(rk_queue_new(0, 1));
@@ -259,6 +315,8 @@ int main(void)
     tcase_add_test(tcase, push_wakes_a_waiting_consumer);
     tcase_add_loop_test(tcase, nothing_is_lost_between_threads, 0, 2);
     tcase_add_test(tcase, one_pop_more_clears_the_descriptor_of_a_consumer_that_never_waits);
+    tcase_add_test(tcase, a_queue_takes_no_memory_for_a_backlog_it_never_had);
+    tcase_add_test(tcase, a_growing_ring_keeps_its_items_and_their_order);
     tcase_add_test_raise_signal(tcase, queue_without_room_aborts, SIGABRT);
     tcase_add_test(tcase, free_of_no_queue_is_allowed);
     return run_suite("queue", tcase);
