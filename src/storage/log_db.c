@@ -27,6 +27,7 @@
 
 #include "base/assert.h"
 #include "base/crc32c.h"
+#include "storage/log_vfs.h"
 
 enum { APPLICATION_ID = 0x524b4c47, FORMAT_VERSION = 2, PATH_SIZE_MAX = 4096 };
 
@@ -181,7 +182,8 @@ enum rk_status log_db_connect(const struct complaint *complaint, const char *pat
 {
     sqlite3 *db = NULL;
     const int code = sqlite3_open_v2(
-        path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+        path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
+        log_vfs_name());
 
     if (db == NULL) {
         return complaint_refuse(complaint, RK_IO, "out of memory");

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -92,7 +93,18 @@ static void seal_batch(const struct log_store *store, uint8_t *const *frames,
     }
 }
 
+/* Of this thread, the kernel's part with it: on a busy machine the one figure that repeats. */
+static uint64_t cpu_us(void)
+{
+    struct timespec now;
+
+    RK_ASSERT(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 struct run {
+    uint64_t write_cpu_us;
+    uint64_t checkpoints_cpu_us;
     uint64_t checkpoints_us;
     uint64_t checkpoint_us_max;
     uint32_t checkpoints_count;
@@ -101,8 +113,10 @@ struct run {
 static void maintain(struct log_store *store, struct run *run)
 {
     const uint64_t start = rk_monotonic_us();
+    const uint64_t start_cpu = cpu_us();
     RK_ASSERT(log_store_maintain(store) == RK_OK);
     const uint64_t us = rk_monotonic_us() - start;
+    run->checkpoints_cpu_us += cpu_us() - start_cpu;
     if (us < 20) { /* nothing was done: no checkpoint is that fast */
         return;
     }
@@ -137,7 +151,9 @@ static void bench_batch(uint32_t batch, uint64_t seconds, uint64_t checkpoint_by
         const struct raft_write write = {.entries = entries, .entries_count = batch};
         const struct raft_write *const writes[] = {&write};
         const uint64_t start = rk_monotonic_us();
+        const uint64_t start_cpu = cpu_us();
         RK_ASSERT(log_store_write(store, writes, 1) == RK_OK);
+        run.write_cpu_us += cpu_us() - start_cpu;
         samples_us[count] = rk_monotonic_us() - start;
         count++;
         maintain(store, &run);
@@ -147,6 +163,11 @@ static void bench_batch(uint32_t batch, uint64_t seconds, uint64_t checkpoint_by
            (unsigned long long)(count * 1000000ULL / us),
            (unsigned long long)((uint64_t)batch * count * 1000000ULL / us));
     print_samples("transaction", count);
+    if (count > 0) {
+        printf("  CPU a transaction: %llu us, of checkpoints %llu us more\n",
+               (unsigned long long)(run.write_cpu_us / count),
+               (unsigned long long)(run.checkpoints_cpu_us / count));
+    }
     if (run.checkpoints_count > 0) {
         printf("  checkpoint: count %u mean %llu us, max %llu us, %llu per mille of the time\n",
                run.checkpoints_count,

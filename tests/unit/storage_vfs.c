@@ -10,7 +10,7 @@
 #include "base/assert.h"
 #include "base/prng.h"
 
-enum { PATH_SIZE = 1024, RECORDS_MAX = 65536 };
+enum { PATH_SIZE = 1024, RECORDS_MAX = 65536, BLOCK_SIZE = 4096 };
 
 /* One operation that is not yet durable. A write replaces `old_size` bytes at `offset` by
  * `new_size`; a truncation replaces all from `offset` on by nothing. */
@@ -82,16 +82,28 @@ static struct record *record_new(sqlite3_file *file, int64_t offset, int64_t old
     return record;
 }
 
+static void record_write(sqlite3_file *file, const uint8_t *data, int64_t size, int64_t offset)
+{
+    struct record *record = record_new(file, offset, size);
+
+    record->new_size = (uint32_t)size;
+    record->new_bytes = malloc((size_t)size + 1);
+    RK_ASSERT(record->new_bytes != NULL);
+    memcpy(record->new_bytes, data, (size_t)size);
+}
+
+/* A disk keeps its blocks in any order, those of one call, too. */
 static int vfs_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
 {
     if (fails_now()) {
         return fail_code;
     }
-    struct record *record = record_new(file, offset, size);
-    record->new_size = (uint32_t)size;
-    record->new_bytes = malloc((size_t)size + 1);
-    RK_ASSERT(record->new_bytes != NULL);
-    memcpy(record->new_bytes, data, (size_t)size);
+    for (int64_t done = 0; done < size;) {
+        const int64_t to_end = BLOCK_SIZE - (offset + done) % BLOCK_SIZE;
+        const int64_t piece = to_end < size - done ? to_end : size - done;
+        record_write(file, (const uint8_t *)data + done, piece, offset + done);
+        done += piece;
+    }
     return real_of(file)->pMethods->xWrite(real_of(file), data, size, offset);
 }
 

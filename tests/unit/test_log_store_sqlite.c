@@ -181,7 +181,7 @@ START_TEST(maintain_cuts_a_wal_that_a_burst_left_large)
 END_TEST
 
 /* One transaction, one sync, however many writes (design: group commit). */
-START_TEST(batch_of_writes_is_one_sync)
+START_TEST(batch_of_writes_is_one_write_and_one_sync)
 {
     struct raft_entry entries[8];
     struct raft_write writes[8];
@@ -199,6 +199,7 @@ START_TEST(batch_of_writes_is_one_sync)
     test_vfs_fail_at(0, SQLITE_OK, false);
     ck_assert_int_eq(log_store_write(store, pointers, 8), RK_OK);
     ck_assert_uint_eq(test_vfs_syncs(), 1);
+    ck_assert_uint_eq(test_vfs_operations(), 2); /* and one write, whatever number of pages */
 }
 END_TEST
 
@@ -221,6 +222,6 @@ int main(void)
     tcase_add_test(tcase, version_is_a_version);
     tcase_add_test(tcase, maintain_keeps_the_wal_at_its_size);
     tcase_add_test(tcase, maintain_cuts_a_wal_that_a_burst_left_large);
-    tcase_add_test(tcase, batch_of_writes_is_one_sync);
+    tcase_add_test(tcase, batch_of_writes_is_one_write_and_one_sync);
     return run_suite_in_dir("log_store_sqlite", tcase);
 }
