@@ -117,11 +117,9 @@ static enum rk_status run_snapshot(struct disk_work *work, struct disk_job *job)
 
 static enum rk_status run_compact(struct disk_work *work, struct disk_job *job)
 {
-    const uint64_t began_us = rk_monotonic_us();
     const enum rk_status status =
         log_store_compact(work->store, job->last, job->entries_max, &job->is_more);
 
-    job->took_us = rk_monotonic_us() - began_us;
     job->base = work->store->bounds.base;
     job->base_chain = work->store->bounds.base_chain;
     return status;
@@ -147,8 +145,11 @@ static enum rk_status run_one(struct disk_work *work, struct disk_job *job)
 /* What a failed write of any kind has begun ends all. */
 static void run_other(struct disk_work *work, struct disk_job *job)
 {
+    const uint64_t began_us = rk_monotonic_us();
+
     if (work->failed == RK_OK) {
         job->status = run_one(work, job);
+        job->took_us = rk_monotonic_us() - began_us;
         if (job->type == DISK_SNAPSHOT || job->type == DISK_COMPACT) {
             work->failed = job->status;
         }

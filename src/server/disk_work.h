@@ -34,6 +34,8 @@ struct disk_job {
     struct block **blocks;
     uint32_t blocks_count;
 
+    uint64_t took_us; /* DISK_READ, DISK_COMPACT: the disk thread did nothing else for so long */
+
     /* DISK_READ: frames of first .. last, at least one, at most about bytes_max bytes. */
     raft_index first;
     raft_index last;
@@ -55,7 +57,6 @@ struct disk_job {
     bool is_more;
     struct raft_entry_id base;
     uint64_t base_chain;
-    uint64_t took_us;
 };
 
 struct disk_job *disk_job_new(enum disk_job_type type);

@@ -127,6 +127,8 @@ struct peer {
     bool is_unreachable_due; /* the core is told at the end of the turn */
     bool is_reading;         /* the disk thread reads entries for the first of appends */
     raft_term reading_term;  /* in which it was asked to: read in another, they may be gone */
+    raft_index read_commit;  /* commit_index when it was asked to */
+    uint64_t read_due_ms;    /* nothing more is read before */
     bool is_refusal_reported;
     uint32_t feature_level;     /* that it reads, as it last said; 0: not heard yet */
     struct check_mark check;    /* what it last said */
@@ -576,6 +578,9 @@ void node_flush_done(struct node *node);
 bool node_peer_is_itself(const struct peer *peer);
 struct peer *node_peer(struct node *node, raft_node_id id); /* NULL: unknown */
 void node_report_unreachable(struct node *node);
+/* Goes on where a pause between two reads is over; when the next one is, UINT64_MAX: none. */
+void node_appends_turn(struct node *node);
+uint64_t node_appends_deadline_ms(const struct node *node);
 void node_send(struct node *node, const struct raft_message *message);
 void node_append_read(struct node *node, struct disk_job *job);
 void node_link_result(void *context, const struct link_result *result);

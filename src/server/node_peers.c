@@ -12,6 +12,11 @@ enum {
     HEARTBEATS_IN_FLIGHT_MAX = 2,
     BACKOFF_MS_MIN = 20,
     BACKOFF_MS_MAX = 1000,
+
+    /* So many times as long as a read for a peer that lags took, the disk is the writes' alone: read
+     * upon read, each batch of writes waited for one. */
+    READ_PAUSE_FACTOR = 2,
+    READ_PAUSE_MS_MAX = 50, /* the disk may have stood still for other reasons */
 };
 
 struct peer *node_peer(struct node *node, raft_node_id id)
@@ -195,7 +200,19 @@ static void read_for_peer(struct node *node, struct peer *peer, raft_index last)
     job->bytes_max = RK_APPEND_BYTES_TARGET + RK_FRAME_SIZE_MAX;
     peer->is_reading = true;
     peer->reading_term = node->view.hard_state.term;
+    peer->read_commit = node->view.commit_index;
     node_disk_submit(node, job);
+}
+
+/* A peer without which nothing commits is waited for, and keeps nobody waiting. */
+static void pause_reading(struct node *node, struct peer *peer, uint64_t took_us)
+{
+    const uint64_t pause_ms = 1 + READ_PAUSE_FACTOR * took_us / 1000;
+
+    if (node->view.commit_index > peer->read_commit) {
+        peer->read_due_ms =
+            node->now_ms + (pause_ms < READ_PAUSE_MS_MAX ? pause_ms : READ_PAUSE_MS_MAX);
+    }
 }
 
 /* The entries come from the tail: one copy, into the body. */
@@ -249,9 +266,36 @@ static void pump_appends(struct node *node, struct peer *peer)
                             append->previous);
                 continue;
             }
+            if (node->now_ms < peer->read_due_ms) {
+                return;
+            }
             read_for_peer(node, peer, append->entries_last);
         }
     }
+}
+
+void node_appends_turn(struct node *node)
+{
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        struct peer *peer = &node->peers[i];
+        if (peer->read_due_ms != 0 && node->now_ms >= peer->read_due_ms) {
+            peer->read_due_ms = 0;
+            pump_appends(node, peer);
+        }
+    }
+}
+
+uint64_t node_appends_deadline_ms(const struct node *node)
+{
+    uint64_t deadline_ms = UINT64_MAX;
+
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        const struct peer *peer = &node->peers[i];
+        if (peer->read_due_ms != 0 && peer->read_due_ms < deadline_ms) {
+            deadline_ms = peer->read_due_ms;
+        }
+    }
+    return deadline_ms;
 }
 
 /* Cuts the entry `previous` itself off the front of what was read, keeping its chain; the one before
@@ -303,6 +347,7 @@ void node_append_read(struct node *node, struct disk_job *job)
         return;
     }
     peer->is_reading = false;
+    pause_reading(node, peer, job->took_us);
     if (job->status == RK_COMPACTED) { /* meanwhile; the core knows what it gets instead */
         peer->is_unreachable_due = true;
         return;

@@ -169,6 +169,7 @@ void node_turn(struct node *node)
     node_flush_writes(node);
     node_flush_reads(node);
     node_members_turn(node);
+    node_appends_turn(node);
     node_report_unreachable(node);
     node_apply(node);
     node_report_applied(node);
@@ -227,6 +228,7 @@ uint64_t node_deadline_ms(struct node *node)
     }
     deadline_ms = sooner(deadline_ms, requests_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_members_deadline_ms(node));
+    deadline_ms = sooner(deadline_ms, node_appends_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_watch_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_expire_deadline_ms(node));
     deadline_ms = sooner(deadline_ms, node_health_deadline_ms(node));

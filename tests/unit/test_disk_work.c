@@ -7,6 +7,15 @@
 
 static struct disk_work work;
 static struct log_store_ops ops;
+static const struct log_store_ops *former_ops;
+static uint64_t now_us;
+
+uint64_t __wrap_rk_monotonic_us(void);
+
+uint64_t __wrap_rk_monotonic_us(void)
+{
+    return now_us;
+}
 
 static enum rk_status fail_to_add(struct log_store *store, const struct log_snapshot *snapshot)
 {
@@ -72,6 +81,40 @@ START_TEST(the_newest_stays_until_the_new_one_is_there)
     ck_assert_int_eq(note_down(9), RK_IO);
     ck_assert_uint_eq(work.store->snapshots_count, LOG_SNAPSHOTS_MAX - 1);
     ck_assert_uint_eq(work.store->snapshots[LOG_SNAPSHOTS_MAX - 2].id.index, LOG_SNAPSHOTS_MAX);
+}
+END_TEST
+
+/* What others do to the disk is paced by that: node_peers.c, node_snapshot.c. */
+static enum rk_status read_slowly(struct log_store *store, raft_index first, raft_index last,
+                                  size_t bytes_max, struct rk_buf *buf, raft_index *ret_last)
+{
+    now_us += 4321;
+    return former_ops->read(store, first, last, bytes_max, buf, ret_last);
+}
+
+START_TEST(read_says_how_long_the_disk_did_nothing_else)
+{
+    struct made *entries = made_new();
+    struct raft_entry entry = made_entry(entries, 1, 1, 10);
+    struct disk_job *write = disk_job_new(DISK_WRITE);
+    struct disk_job *read = disk_job_new(DISK_READ);
+
+    write->write.entries = &entry;
+    write->write.entries_count = 1;
+    ck_assert_uint_eq(disk_work_run(&work, &write, 1), 1);
+    former_ops = work.store->ops;
+    ops = *former_ops;
+    ops.read = read_slowly;
+    work.store->ops = &ops;
+    read->first = 1;
+    read->last = 1;
+    read->bytes_max = 100;
+    ck_assert_uint_eq(disk_work_run(&work, &read, 1), 1);
+    ck_assert_int_eq(read->status, RK_OK);
+    ck_assert_uint_eq(read->took_us, 4321);
+    disk_job_free(read);
+    disk_job_free(write);
+    made_free(entries);
 }
 END_TEST
 
@@ -153,6 +196,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, those_that_go_are_gone_when_the_new_one_is_there);
     tcase_add_test(tcase, the_newest_stays_until_the_new_one_is_there);
+    tcase_add_test(tcase, read_says_how_long_the_disk_did_nothing_else);
     tcase_add_checked_fixture(loss, set_up_loss, tear_down_loss);
     tcase_add_test(loss, pitfall_49_loss_is_known_at_every_start_until_the_log_is_refilled);
     return run_suite("disk_work", tcase) | run_suite_in_dir("disk_work_loss", loss);
