@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -11,6 +13,8 @@ enum {
     IDLE_WAIT_MS = 10 * 1000,
     SLICE_EVERY_MS = 20, /* some 50 MiB/s: a snapshot as fast as the disk takes it holds the log's
                             own writes up for seconds */
+    PAUSE_FACTOR = 2, /* so many times as long as a slice took: on a busy disk it holds up more */
+    NICENESS = 10,    /* building a state of a million keys takes a core for seconds */
 };
 
 struct snap_thread {
@@ -31,19 +35,24 @@ static void give_back(struct snap_thread *snaps, struct snap_job *job)
 
 static uint32_t wait_ms(const struct snap_thread *snaps)
 {
-    const uint64_t now_ms = rk_monotonic_ms();
-
     if (snaps->work.taking == NULL) {
         return IDLE_WAIT_MS;
     }
+    const uint64_t now_ms = rk_monotonic_ms();
     return snaps->slice_due_ms > now_ms ? (uint32_t)(snaps->slice_due_ms - now_ms) : 0;
+}
+
+static uint64_t next_slice_ms(uint64_t began_ms, uint64_t ended_ms)
+{
+    const uint64_t paused_ms = ended_ms + PAUSE_FACTOR * (ended_ms - began_ms);
+
+    return paused_ms > began_ms + SLICE_EVERY_MS ? paused_ms : began_ms + SLICE_EVERY_MS;
 }
 
 /* One job, or one slice. */
 static void work_on(struct snap_thread *snaps)
 {
     struct snap_job *job = NULL;
-    const bool is_taking = snaps->work.taking != NULL;
 
     if (rk_queue_pop_wait(snaps->jobs, &job, 1, wait_ms(snaps)) == 1) {
         if (snap_work_run(&snaps->work, job)) {
@@ -51,8 +60,12 @@ static void work_on(struct snap_thread *snaps)
         }
         return;
     }
-    snaps->slice_due_ms = rk_monotonic_ms() + SLICE_EVERY_MS;
-    job = is_taking ? snap_work_slice(&snaps->work) : NULL;
+    if (snaps->work.taking == NULL) {
+        return;
+    }
+    const uint64_t began_ms = rk_monotonic_ms();
+    job = snap_work_slice(&snaps->work);
+    snaps->slice_due_ms = next_slice_ms(began_ms, rk_monotonic_ms());
     if (job != NULL) {
         give_back(snaps, job);
     }
@@ -62,6 +75,8 @@ static void *snap_main(void *context)
 {
     struct snap_thread *snaps = context;
 
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(),
+                      NICENESS); /* of this thread; else it does without */
     while (!atomic_load(&snaps->stopping) || rk_queue_count(snaps->jobs) > 0) {
         work_on(snaps);
     }
