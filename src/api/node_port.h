@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
+#include "base/meter.h"
 #include "raft/types.h"
 
 struct node_view_member {
@@ -62,6 +63,7 @@ struct node_view {
     uint32_t feature_level_max; /* that this node reads */
     raft_index config_index;    /* of the configuration in force */
     uint32_t failure_tolerance; /* this node leads: voters that may fail, of those that answer */
+    struct rk_meters *meters;   /* what the node measures of itself; lent for the process's life */
     uint32_t members_count;
     struct node_view_member members[RAFT_MEMBERS_MAX];
 };

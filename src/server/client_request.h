@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "base/buf.h"
+#include "base/meter.h"
 #include "base/status.h"
 #include "server/deadlines.h"
 #include "statemachine/result.h"
@@ -77,6 +78,11 @@ struct client_request {
     /* The node's own. */
     uint64_t give_up_ms;
     struct client_request *next;
+
+    /* Measured (base/meter.h), on rk_monotonic_us(): 0, not at all. */
+    uint64_t began_us;        /* its loop woke for it */
+    uint64_t passed_us;       /* the stage that it is in began */
+    enum rk_measure_id stage; /* the node's own: which one that is */
 };
 
 /* A list in order of arrival. */

@@ -56,10 +56,13 @@ static void *disk_main(void *context)
     while (true) {
         const uint32_t count = rk_queue_pop_wait(disk->jobs, jobs, BATCH_MAX, wait_ms(disk));
         if (count > 0) {
-            atomic_store(&disk->busy_since_ms, rk_monotonic_ms());
+            const uint64_t now_us = rk_monotonic_us();
+            rk_meter_wake(disk->work.meter, now_us);
+            atomic_store(&disk->busy_since_ms, now_us / 1000);
             run_batch(disk, jobs, count);
             disk_work_maintain(&disk->work);
             atomic_store(&disk->busy_since_ms, 0);
+            rk_meter_rest(disk->work.meter, rk_monotonic_us());
         }
         disk_work_flush(&disk->work, false);
         if (atomic_load(&disk->stopping) && rk_queue_count(disk->jobs) == 0) {
@@ -69,11 +72,11 @@ static void *disk_main(void *context)
 }
 
 struct disk_thread *disk_thread_start(struct log_store *store, struct high_water *water,
-                                      struct data_dir *dir)
+                                      struct data_dir *dir, struct rk_meter *meter)
 {
     struct disk_thread *disk = rk_heap_zalloc(1, sizeof(*disk));
 
-    disk->work = (struct disk_work){.store = store, .water = water, .dir = dir};
+    disk->work = (struct disk_work){.store = store, .water = water, .dir = dir, .meter = meter};
     disk->jobs = rk_queue_new(DISK_JOBS_MAX, sizeof(struct disk_job *));
     disk->results = rk_queue_new(DISK_JOBS_MAX, sizeof(struct disk_job *));
     const int failed = pthread_create(&disk->thread, NULL, disk_main, disk);

@@ -19,11 +19,11 @@ enum { DISK_JOBS_MAX = 16384 };
 
 struct disk_thread;
 
-/* Takes `store` and `water` over; `dir` is borrowed. dir and water are NULL with a memory store. A
+/* Takes `store` and `water` over; `dir` and `meter` are borrowed. dir and water are NULL with a memory store. A
  * write is reported done when its term and vote are in the high-water mark too; its last entry
  * follows there within HIGH_WATER_LAG_MS. */
 struct disk_thread *disk_thread_start(struct log_store *store, struct high_water *water,
-                                      struct data_dir *dir);
+                                      struct data_dir *dir, struct rk_meter *meter);
 
 /* Finishes what was submitted, joins, closes the store. NULL is allowed. */
 void disk_thread_stop(struct disk_thread *disk);

@@ -48,21 +48,52 @@ static enum rk_status note_high_water(struct disk_work *work)
     return high_water_advance(work->water, bounds->last, bounds->last_chain, rk_monotonic_ms());
 }
 
+static void measure_begin(struct disk_work *work, struct disk_job *const *jobs, uint32_t count,
+                          uint64_t now_us)
+{
+    uint64_t entries = 0;
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct raft_write *write = &jobs[i]->write;
+        rk_meter_since(work->meter, RK_MEASURE_DISK_WAIT, jobs[i]->submitted_us, now_us, 1);
+        entries += write->entries_count;
+        for (uint32_t j = 0; j < write->entries_count; j++) {
+            bytes += write->entries[j].frame.size;
+        }
+    }
+    rk_meter_add(work->meter, RK_MEASURE_WRITE_ENTRIES, entries, 1);
+    rk_meter_add(work->meter, RK_MEASURE_WRITE_BYTES, bytes, 1);
+}
+
+static void measure_end(struct disk_work *work, uint64_t began_us, uint64_t now_us)
+{
+    if (work->failed == RK_OK) {
+        rk_meter_since(work->meter, RK_MEASURE_DISK_WRITE, began_us, now_us, 1);
+        rk_meter_add(work->meter, RK_MEASURE_DISK_SYNC, work->store->commit_us, 1);
+    }
+}
+
 static void run_writes(struct disk_work *work, struct disk_job *const *jobs, uint32_t count)
 {
     const struct raft_write *writes[DISK_WORK_MAX];
+    const uint64_t began_us = rk_monotonic_us();
 
     for (uint32_t i = 0; i < count; i++) {
         writes[i] = &jobs[i]->write;
     }
+    measure_begin(work, jobs, count, began_us);
     if (work->failed == RK_OK) {
         work->failed = log_store_write(work->store, writes, count);
     }
     if (work->failed == RK_OK) {
         work->failed = note_high_water(work);
     }
+    const uint64_t done_us = rk_monotonic_us();
+    measure_end(work, began_us, done_us);
     for (uint32_t i = 0; i < count; i++) {
         jobs[i]->status = work->failed;
+        jobs[i]->done_us = done_us;
     }
 }
 

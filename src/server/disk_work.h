@@ -10,6 +10,7 @@
 #define RK_SERVER_DISK_WORK_H
 
 #include "base/buf.h"
+#include "base/meter.h"
 #include "base/status.h"
 #include "raft/types.h"
 #include "server/block.h"
@@ -25,6 +26,8 @@ struct disk_job {
     enum disk_job_type type;
     enum rk_status status; /* set when it comes back */
     uint64_t cookie;       /* the submitter's */
+    uint64_t submitted_us; /* DISK_WRITE; rk_monotonic_us() */
+    uint64_t done_us;      /* the same: it became durable */
 
     /* DISK_WRITE: done when durable. The job holds the blocks that its entries point into. */
     uint64_t write_number;
@@ -67,7 +70,8 @@ struct disk_work {
     struct log_store *store;
     struct high_water *water; /* NULL with a memory store; so is dir */
     struct data_dir *dir;
-    enum rk_status failed; /* the first storage error; sticky */
+    enum rk_status failed;  /* the first storage error; sticky */
+    struct rk_meter *meter; /* NULL: nobody measures */
 };
 
 /* Does the first of `jobs` and, when it is a write, the writes right behind it with it; returns how

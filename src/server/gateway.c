@@ -249,11 +249,69 @@ static void answer_wait(struct call *call, struct http_exchange *exchange)
     make_shared(call, exchange, &response, version);
 }
 
+/* -- what is measured, once a run of the loop -- */
+
+static bool is_measured(const struct client_request *request)
+{
+    return (request->kind == CLIENT_WRITE || request->kind == CLIENT_READ) &&
+           request->wait.topic.kind == SM_TOPIC_NONE;
+}
+
+static void measure_submitted(struct gateway_loop *loop, uint64_t now_us)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < loop->submitted_count; i++) {
+        struct client_request *request = loop->submitted[i];
+        if (is_measured(request)) {
+            request->began_us = loop->meter->woke_us;
+            request->passed_us = now_us;
+            count++;
+        }
+    }
+    if (count > 0) {
+        rk_meter_since(loop->meter, RK_MEASURE_HTTP_IN, loop->meter->woke_us, now_us, count);
+    }
+}
+
+static void measure_sent(struct gateway_loop *loop, uint64_t now_us)
+{
+    for (uint32_t i = 0; i < loop->answered_count; i++) {
+        const struct answered *one = &loop->answered[i];
+        rk_meter_since(loop->meter, RK_MEASURE_ANSWER, one->passed_us, now_us, 1);
+        rk_meter_since(loop->meter, one->total, one->began_us, now_us, 1);
+    }
+    loop->answered_count = 0;
+    if (loop->local_count > 0) {
+        rk_meter_since(loop->meter, RK_MEASURE_READ_LOCAL, loop->meter->woke_us, now_us,
+                       loop->local_count);
+        loop->local_count = 0;
+    }
+}
+
+/* It is sent in this run; what was refused or given up took another way. */
+static void note_answered(struct gateway_loop *loop, const struct client_request *request)
+{
+    if (request->passed_us == 0 || request->status != RK_OK) {
+        return;
+    }
+    if (loop->answered_count == GATEWAY_ANSWERED_MAX) {
+        measure_sent(loop, rk_monotonic_us());
+    }
+    loop->answered[loop->answered_count] = (struct answered){
+        .total = request->kind == CLIENT_WRITE ? RK_MEASURE_WRITE : RK_MEASURE_READ,
+        .began_us = request->began_us,
+        .passed_us = request->passed_us,
+    };
+    loop->answered_count++;
+}
+
 static void answer(struct call *call, struct http_exchange *exchange)
 {
     struct gateway_loop *loop = call->loop;
     struct http_response response;
 
+    note_answered(loop, &call->request);
     node_view_refresh(loop->gateway->node, &loop->view, &loop->view_version);
     if (call->request.status == RK_OK && call->request.wait.topic.kind != SM_TOPIC_NONE) {
         answer_wait(call, exchange);
@@ -278,6 +336,7 @@ static void answer(struct call *call, struct http_exchange *exchange)
 /* Together: the node wakes once for them, and takes them in one turn. */
 static void submit_all(struct gateway_loop *loop)
 {
+    measure_submitted(loop, rk_monotonic_us());
     const enum rk_status status =
         node_submit(loop->gateway->node, loop->submitted, loop->submitted_count);
 
@@ -295,6 +354,9 @@ static void on_run_end(void *context)
 
     if (loop->submitted_count > 0) {
         submit_all(loop);
+    }
+    if (loop->answered_count > 0 || loop->local_count > 0) {
+        measure_sent(loop, rk_monotonic_us());
     }
 }
 
@@ -398,6 +460,7 @@ static void on_request(void *context, struct http_exchange *exchange,
             return;
         }
         if (finish_read_at_once(call, &response)) {
+            loop->local_count++;
             http_exchange_respond(exchange, &response);
             return;
         }
@@ -462,6 +525,7 @@ struct gateway *gateway_new(const struct options *options, struct node *node,
     gateway->loops = rk_heap_zalloc(gateway->loops_count, sizeof(*gateway->loops));
     for (uint32_t i = 0; i < gateway->loops_count; i++) {
         gateway->loops[i].gateway = gateway;
+        gateway->loops[i].meter = rk_meter_of(node_meters(node), RK_METER_HTTP, i);
         gateway->loops[i].slots_first = i * GATEWAY_SLOTS_PER_LOOP;
         rk_prng_seed(&gateway->loops[i].prng, rk_random_u64());
         shared_answer_init(&gateway->loops[i].shared);
@@ -521,6 +585,7 @@ enum rk_status gateway_open(struct gateway *gateway, struct http_loops **ret, ch
                 .body_size_swallowed = gateway->options->max_request_size,
             },
         .contexts = contexts,
+        .meters = node_meters(gateway->node),
         .loops_count = gateway->loops_count,
     };
     *ret = http_loops_new(&options, &listener);

@@ -7,7 +7,7 @@
 #include "server/gateway.h"
 #include "server/shared_answer.h"
 
-enum { GATEWAY_SUBMITTED_MAX = 16 };
+enum { GATEWAY_SUBMITTED_MAX = 16, GATEWAY_ANSWERED_MAX = 256 };
 
 struct gateway_loop;
 
@@ -21,6 +21,13 @@ struct call {
     bool has_waited;                /* since something was last sent */
     struct gateway_loop *loop;
     struct call *next; /* in the pool */
+};
+
+/* An answer that this run of the loop sends: when its request began, and it came back. */
+struct answered {
+    enum rk_measure_id total; /* RK_MEASURE_WRITE or RK_MEASURE_READ */
+    uint64_t began_us;
+    uint64_t passed_us;
 };
 
 /* A large answer under way: holds its root's slot until it is closed. */
@@ -45,6 +52,10 @@ struct gateway_loop {
     uint32_t pool_count;
     struct client_request *submitted[GATEWAY_SUBMITTED_MAX]; /* not handed to the node yet */
     uint32_t submitted_count;
+    struct rk_meter *meter;
+    struct answered answered[GATEWAY_ANSWERED_MAX]; /* not measured yet */
+    uint32_t answered_count;
+    uint32_t local_count; /* reads that this run has answered without the node */
 };
 
 struct gateway {

@@ -27,6 +27,7 @@ struct loop {
     struct http_loops *loops;
     struct http_server *server;
     struct rk_queue *inbox; /* int: a socket, or INBOX_WAKE */
+    struct rk_meter *meter;
     int epoll;
     pthread_t thread;
     bool is_running;
@@ -175,9 +176,14 @@ static bool is_accepting(const struct loop *loop)
 static void loop_turn(struct loop *loop)
 {
     struct epoll_event events[4];
-    const int count = epoll_wait(loop->epoll, events, 4, wait_ms(loop, rk_monotonic_ms()));
-    const uint64_t now_ms = rk_monotonic_ms();
+    const uint64_t rests_us = rk_monotonic_us();
+    rk_meter_rest(loop->meter, rests_us);
+    const int count = epoll_wait(loop->epoll, events, 4, wait_ms(loop, rests_us / 1000));
+    const uint64_t now_us = rk_monotonic_us();
+    const uint64_t now_ms = now_us / 1000;
     bool may_accept = false;
+
+    rk_meter_wake(loop->meter, now_us);
 
     atomic_store_explicit(&loop->turned_at_ms, now_ms, memory_order_relaxed);
     for (int i = 0; i < count; i++) {
@@ -248,6 +254,9 @@ static bool loop_open(struct http_loops *loops, uint32_t index)
 
     if (loops->options.contexts != NULL) {
         server.context = loops->options.contexts[index];
+    }
+    if (loops->options.meters != NULL) {
+        loop->meter = rk_meter_of(loops->options.meters, RK_METER_HTTP, index);
     }
     loop->loops = loops;
     loop->inbox = rk_queue_new(INBOX_CAPACITY, sizeof(int));

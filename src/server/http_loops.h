@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "base/meter.h"
 #include "base/status.h"
 #include "server/http_listener.h"
 #include "server/http_server.h"
@@ -26,7 +27,8 @@ struct http_loops_options {
     struct http_server_options server;
     /* One for each loop, used in place of server.context; NULL: server.context for all. */
     void *const *contexts;
-    uint32_t loops_count; /* 1 .. HTTP_LOOPS_MAX */
+    uint32_t loops_count;     /* 1 .. HTTP_LOOPS_MAX */
+    struct rk_meters *meters; /* the loops write theirs; NULL: nobody measures */
 };
 
 /* Takes *listener over, on error too, and sets it to NULL. NULL: the process has no descriptors

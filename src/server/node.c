@@ -64,8 +64,11 @@ _Noreturn void node_end(struct node *node, enum rk_status status, const char *ev
 static int wait_ms(struct node *node)
 {
     const uint64_t deadline_ms = node_deadline_ms(node);
-    const uint64_t now_ms = rk_monotonic_ms();
+    const uint64_t now_us = rk_monotonic_us();
+    const uint64_t now_ms = now_us / 1000;
 
+    rk_meter_wake(node->meter, node->turned_us);
+    rk_meter_rest(node->meter, now_us);
     return deadline_ms <= now_ms ? 0 : (int)(deadline_ms - now_ms);
 }
 

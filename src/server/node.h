@@ -70,6 +70,9 @@ bool node_has_caught_up(const struct node *node);
  * linearizable as it is; asked after the reading (server/lease.h). */
 bool node_lease_holds(const struct node *node, raft_index last_applied);
 
+/* What the node measures of itself; the HTTP loops write theirs. Lent for the node's life. */
+struct rk_meters *node_meters(struct node *node);
+
 /* A whole view, with readiness and health as of now. */
 void node_view_copy(struct node *node, struct node_view *view);
 

@@ -12,6 +12,15 @@ enum {
     APPLY_ENTRY_BYTES = 1024,      /* what the smallest entry counts for */
 };
 
+static void measure_committed(struct node *node, const struct origin *origin)
+{
+    rk_meter_since(node->meter, RK_MEASURE_COMMIT, origin->proposed_us, node->apply_us, 1);
+    if (origin->type == ORIGIN_CLIENT && origin->client->passed_us != 0) {
+        origin->client->passed_us = node->apply_us;
+        origin->client->stage = RK_MEASURE_APPLY;
+    }
+}
+
 /* The waiter for this entry, if it is this node's and of this term (pitfall 114). */
 static void answer_waiter(struct node *node, struct raft_entry_id id, struct sm_result *result)
 {
@@ -24,6 +33,7 @@ static void answer_waiter(struct node *node, struct raft_entry_id id, struct sm_
     const struct origin origin = first->origin;
     const bool is_own = first->id.term == id.term;
     pending_drop_first(&node->pending);
+    measure_committed(node, &origin);
     node_origin_done(node, origin, is_own ? RK_OK : RK_UNKNOWN, result);
 }
 
@@ -89,6 +99,7 @@ static void ask_for_older(struct node *node)
 void node_apply_read(struct node *node, struct disk_job *job)
 {
     node->is_reading_for_apply = false;
+    node->apply_us = node->turned_us;
     if (job->status != RK_OK && job->first == node->last_applied + 1) {
         node_end(node, job->status, "log_read_failed", job->first);
     }
@@ -135,7 +146,8 @@ static void publish(struct node *node)
 
 void node_apply(struct node *node)
 {
-    const uint64_t until_us = rk_monotonic_us() + NODE_APPLY_TURN_US;
+    node->apply_us = rk_monotonic_us();
+    const uint64_t until_us = node->apply_us + NODE_APPLY_TURN_US;
     uint32_t unseen = 0;
 
     node->is_apply_due = false;

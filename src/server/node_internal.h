@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "base/frame.h"
+#include "base/meter.h"
 #include "base/prng.h"
 #include "network/link.h"
 #include "network/peer.h"
@@ -91,6 +92,7 @@ struct outgoing {
     enum raft_message_type message_type; /* OUTGOING_MESSAGE */
     raft_term term;
     uint64_t bytes;            /* of an append's body */
+    uint64_t sent_us;          /* of an append */
     uint32_t round;            /* OUTGOING_IDENTITY: of asking */
     uint64_t sequence;         /* OUTGOING_SNAPSHOT: of the offer */
     struct client_list items;  /* forwarded writes, or reads that wait for a read index */
@@ -336,6 +338,8 @@ struct node {
     struct block *received; /* holds the frames of the append being stepped */
     struct cluster_time time;
     uint64_t now_ms;
+    uint64_t turned_us; /* when this turn began; 0: none yet */
+    uint64_t apply_us;  /* when what is being applied was begun */
     struct lease lease; /* any thread looks */
 
     /* state machine */
@@ -424,6 +428,8 @@ struct node {
 #endif
 
     /* for other threads */
+    struct rk_meters *meters;
+    struct rk_meter *meter; /* this thread's */
     struct node_numbers numbers;
     bool is_view_stale;
     uint64_t view_at_ms;

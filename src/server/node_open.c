@@ -50,6 +50,8 @@ static struct node *node_new(const struct node_start_options *start)
     node->raft = rk_heap_zalloc(1, raft_size());
     node->outputs = rk_heap_zalloc(1, sizeof(*node->outputs));
     node->decoded = rk_heap_zalloc(1, sizeof(*node->decoded));
+    node->meters = rk_meters_new(start->options->http_threads, rk_monotonic_us());
+    node->meter = rk_meter_of(node->meters, RK_METER_NODE, 0);
     node->sm = sm_new();
     node_watch_open(node);
     node_check_open(node);
@@ -82,7 +84,8 @@ enum rk_status node_open(const struct node_start_options *start, struct node **r
         return status;
     }
     open_peer_side(node);
-    node->disk = disk_thread_start(start->store, start->water, start->dir);
+    node->disk = disk_thread_start(start->store, start->water, start->dir,
+                                   rk_meter_of(node->meters, RK_METER_DISK, 0));
     node->snap_thread = snap_thread_start(start->snaps);
     node->is_view_stale = true;
     node_view_update(node);
@@ -126,5 +129,6 @@ void node_free(struct node *node)
     rk_heap_free(node->outputs);
     rk_heap_free(node->raft);
     (void)pthread_mutex_destroy(&node->view_lock);
+    rk_meters_free(node->meters);
     rk_heap_free(node);
 }

@@ -100,6 +100,7 @@ static enum rk_status post_message(struct node *node, struct peer *peer, enum li
     outgoing->message_type = message->type;
     outgoing->term = message->term;
     outgoing->bytes = body->size;
+    outgoing->sent_us = message->type == RAFT_APPEND_REQUEST ? rk_monotonic_us() : 0;
     const enum rk_status status =
         node_post(node, class, wire_path(message->type), body,
                   class == LINK_CONTROL ? node->options->election_timeout_ms
@@ -184,6 +185,8 @@ static void send_append(struct node *node, struct peer *peer, uint64_t previous_
         return;
     }
     peer->bytes_in_flight += bytes;
+    rk_meter_add(node->meter, RK_MEASURE_APPEND_ENTRIES, message.append_request.entries_count, 1);
+    rk_meter_add(node->meter, RK_MEASURE_APPEND_BYTES, bytes, 1);
 }
 
 static void read_for_peer(struct node *node, struct peer *peer, raft_index last)
@@ -501,6 +504,13 @@ static uint64_t bytes_of(const struct peer *peer, const struct outgoing *outgoin
     return outgoing->bytes < peer->bytes_in_flight ? outgoing->bytes : peer->bytes_in_flight;
 }
 
+static void measure_answered(struct node *node, const struct outgoing *outgoing)
+{
+    if (outgoing->sent_us != 0) {
+        rk_meter_since(node->meter, RK_MEASURE_APPEND, outgoing->sent_us, rk_monotonic_us(), 1);
+    }
+}
+
 static void message_result(struct node *node, const struct outgoing *outgoing,
                            const struct link_result *result)
 {
@@ -516,6 +526,7 @@ static void message_result(struct node *node, const struct outgoing *outgoing,
         peer->bytes_in_flight -= bytes_of(peer, outgoing);
     }
     if (result->status == RK_OK && result->http_status == 200) {
+        measure_answered(node, outgoing);
         if (outgoing->message_type == RAFT_TIMEOUT_NOW) {
             peer_answered(node, peer); /* it says nothing but that it came */
         } else {

@@ -82,6 +82,7 @@ static void ask_core(struct node *node)
     };
     struct read_batch *batch = rk_heap_zalloc(1, sizeof(*batch));
 
+    rk_meter_add(node->meter, RK_MEASURE_ROUND_READS, node->reads.count, 1);
     node->read_number++;
     batch->number = node->read_number;
     client_list_move(&batch->clients, &node->reads);
@@ -106,6 +107,7 @@ static void ask_leader(struct node *node)
         return;
     }
     struct outgoing *outgoing = node_outgoing_new(node, OUTGOING_READ_INDEX, node->view.leader);
+    rk_meter_add(node->meter, RK_MEASURE_ROUND_READS, node->reads.count, 1);
     client_list_move(&outgoing->items, &node->reads);
     rk_buf_init(&body, 4096);
     wire_encode_read_index(&question, &body);

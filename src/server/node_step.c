@@ -146,6 +146,7 @@ static void truncate_tail(struct node *node, raft_index from)
 void node_disk_submit(struct node *node, struct disk_job *job)
 {
     node->disk_jobs++;
+    job->submitted_us = rk_monotonic_us();
     disk_submit(node->disk, job);
 }
 
@@ -260,6 +261,7 @@ void node_persisted(struct node *node, struct disk_job *job)
         return;
     }
     node->durable_write = job->write_number;
+    rk_meter_since(node->meter, RK_MEASURE_DISK_RESULT, job->done_us, node->turned_us, 1);
     const struct raft_event event = {
         .type = RAFT_EVENT_PERSISTED,
         .now_ms = node->now_ms,

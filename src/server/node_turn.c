@@ -64,12 +64,31 @@ static void take_results(struct node *node)
     }
 }
 
-static void take_requests(struct node *node)
+static void measure_taken(struct node *node, struct client_request *const *requests, uint32_t count,
+                          uint64_t now_us)
+{
+    if (count > 0) {
+        rk_meter_add(node->meter, RK_MEASURE_TURN_REQUESTS, count, 1);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct client_request *request = requests[i];
+        if (request->passed_us != 0) {
+            rk_meter_since(node->meter, RK_MEASURE_MAILBOX, request->passed_us, now_us, 1);
+            request->passed_us = now_us;
+            request->stage =
+                request->kind == CLIENT_WRITE ? RK_MEASURE_FORWARD : RK_MEASURE_READ_WAIT;
+        }
+    }
+}
+
+static void take_requests(struct node *node, uint64_t now_us)
 {
     struct client_request *requests[MAILBOX_TURN_MAX];
     const uint32_t count = rk_queue_pop(node->mailbox, requests, MAILBOX_TURN_MAX);
     const uint64_t give_up_ms =
         node->now_ms + (uint64_t)NODE_GIVE_UP_TIMEOUTS * node->options->election_timeout_ms;
+
+    measure_taken(node, requests, count, now_us);
 
     for (uint32_t i = 0; i < count; i++) {
         struct client_request *request = requests[i];
@@ -152,13 +171,15 @@ static void run_peer_side(struct node *node)
 
 void node_turn(struct node *node)
 {
-    node->now_ms = rk_monotonic_ms();
+    node->turned_us = rk_monotonic_us();
+    node->now_ms = node->turned_us / 1000;
     take_results(node);
     accept_peers(node);
     run_peer_side(node);
-    node->now_ms = rk_monotonic_ms();
+    const uint64_t now_us = rk_monotonic_us();
+    node->now_ms = now_us / 1000;
     node->is_turn_due = false;
-    take_requests(node);
+    take_requests(node, now_us);
     step_deadline(node);
     release_early(node);
     node_identity_turn(node);
@@ -181,6 +202,7 @@ void node_turn(struct node *node)
     node_view_update(node);
     node_flush_done(node);
     run_peer_side(node);
+    rk_meters_keep(node->meters, now_us);
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)

@@ -152,6 +152,7 @@ static void copy_view(struct node *node, struct node_view *view)
         .members_count = node->membership.members_count,
         .config_index = node->membership_index,
         .failure_tolerance = node_failure_tolerance(node),
+        .meters = node->meters,
     };
     memcpy(view->node_name, node->options->node_id, sizeof(view->node_name));
     if (cluster_id_is_set(node->membership.cluster)) {
@@ -301,6 +302,11 @@ void node_view_copy(struct node *node, struct node_view *view)
     copy_numbers(node, view, now_ms);
     judge_ready(node, view, leads(view), contact_age_ms(node, now_ms));
     judge_alive(node, view, now_ms);
+}
+
+struct rk_meters *node_meters(struct node *node)
+{
+    return node->meters;
 }
 
 bool node_lease_holds(const struct node *node, raft_index last_applied)

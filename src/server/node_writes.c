@@ -1,6 +1,7 @@
 /* node_writes.c -- clients' writes: gathered, proposed as one batch where this node leads,
  * forwarded where another does, held for a moment where nobody does. */
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/frame.h"
 #include "base/heap.h"
 #include "server/node_internal.h"
@@ -87,6 +88,24 @@ static void return_batch(struct node *node)
     }
 }
 
+/* The batch is with the disk and the peers. */
+static void measure_proposed(struct node *node)
+{
+    const struct proposals *batch = &node->batch;
+    const uint64_t now_us = rk_monotonic_us();
+
+    rk_meter_add(node->meter, RK_MEASURE_BATCH_ENTRIES, batch->count, 1);
+    rk_meter_add(node->meter, RK_MEASURE_PENDING_WRITES,
+                 pending_count(&node->pending) + batch->count, 1);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct origin *origin = &node->batch.origins[i];
+        origin->proposed_us = now_us;
+        if (origin->type == ORIGIN_CLIENT && origin->client->passed_us != 0) {
+            rk_meter_since(node->meter, RK_MEASURE_PROPOSE, origin->client->passed_us, now_us, 1);
+        }
+    }
+}
+
 void node_flush_proposals(struct node *node)
 {
     struct proposals *batch = &node->batch;
@@ -104,6 +123,7 @@ void node_flush_proposals(struct node *node)
         RK_ASSERT(status == RK_NOT_LEADER || status == RK_BUSY);
         return_batch(node);
     } else {
+        measure_proposed(node);
         for (uint32_t i = 0; i < batch->count; i++) {
             pending_add(&node->pending, batch->entries[i].id, batch->origins[i]);
             block_unref(batch->blocks[i]);

@@ -24,6 +24,7 @@ struct origin {
     struct client_request *client; /* ORIGIN_CLIENT */
     struct forward_in *forward;    /* ORIGIN_FORWARD: item `item` of a forwarded batch */
     uint32_t item;
+    uint64_t proposed_us; /* rk_monotonic_us(); 0: not yet */
 };
 
 struct pending_item {

@@ -76,6 +76,7 @@ struct log_store {
     struct log_snapshot snapshots[LOG_SNAPSHOTS_MAX]; /* ascending by index; configs are owned */
     uint32_t snapshots_count;
     bool is_compacting; /* the last slice has left some for another */
+    uint64_t commit_us; /* of the last write: how long its commit took; 0: there is none */
 };
 
 /* Makes all of `writes`, in order, durable in one transaction with one fsync: after RK_OK they

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/frame.h"
 #include "base/heap.h"
 #include "base/limits.h"
@@ -167,7 +168,9 @@ static enum rk_status sqlite_write(struct log_store *store, const struct raft_wr
         code = write_one(self, writes[i]);
     }
     if (code == SQLITE_OK) {
+        const uint64_t began_us = rk_monotonic_us();
         code = run(self->statements[STATEMENT_COMMIT]);
+        store->commit_us = rk_monotonic_us() - began_us;
     }
     return log_db_status(code);
 }

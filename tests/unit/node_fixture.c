@@ -202,6 +202,8 @@ void fixture_open(void)
     node->raft = rk_heap_zalloc(1, raft_size());
     node->outputs = rk_heap_zalloc(1, sizeof(*node->outputs));
     node->decoded = rk_heap_zalloc(1, sizeof(*node->decoded));
+    node->meters = rk_meters_new(1, START_MS * 1000);
+    node->meter = rk_meter_of(node->meters, RK_METER_NODE, 0);
     node->sm = sm_new();
     node_watch_open(node);
     node_check_open(node);
@@ -254,6 +256,7 @@ void fixture_close(void)
     rk_heap_free(node->decoded);
     rk_heap_free(node->outputs);
     rk_heap_free(node->raft);
+    rk_meters_free(node->meters);
     rk_heap_free(node);
 }
 

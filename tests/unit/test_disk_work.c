@@ -188,6 +188,33 @@ START_TEST(pitfall_49_loss_is_known_at_every_start_until_the_log_is_refilled)
 }
 END_TEST
 
+/* Two jobs that wait are one transaction; each has waited for itself. */
+START_TEST(transaction_is_measured_once_with_all_its_entries)
+{
+    struct rk_meters *meters = rk_meters_new(0, 0);
+    struct rk_meters_values values;
+    struct raft_entry entries[] = {made_entry(made, 1, 1, 10), made_entry(made, 2, 1, 10)};
+    struct disk_job *jobs[] = {disk_job_new(DISK_WRITE), disk_job_new(DISK_WRITE)};
+
+    work.meter = rk_meter_of(meters, RK_METER_DISK, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        jobs[i]->write.entries = &entries[i];
+        jobs[i]->write.entries_count = 1;
+    }
+    ck_assert_uint_eq(disk_work_run(&work, jobs, 2), 2);
+    rk_meters_read(meters, 1, false, &values);
+    ck_assert_uint_eq(values.measures[RK_MEASURE_DISK_WAIT].count, 2);
+    ck_assert_uint_eq(values.measures[RK_MEASURE_DISK_WRITE].count, 1);
+    ck_assert_uint_eq(values.measures[RK_MEASURE_WRITE_ENTRIES].sum, 2);
+    ck_assert_uint_eq(values.measures[RK_MEASURE_WRITE_BYTES].sum,
+                      entries[0].frame.size + entries[1].frame.size);
+    ck_assert_uint_ge(jobs[1]->done_us, jobs[1]->submitted_us);
+    disk_job_free(jobs[0]);
+    disk_job_free(jobs[1]);
+    rk_meters_free(meters);
+}
+END_TEST
+
 int main(void)
 {
     TCase *loss = tcase_create("disk_work_loss");
@@ -199,5 +226,6 @@ int main(void)
     tcase_add_test(tcase, read_says_how_long_the_disk_did_nothing_else);
     tcase_add_checked_fixture(loss, set_up_loss, tear_down_loss);
     tcase_add_test(loss, pitfall_49_loss_is_known_at_every_start_until_the_log_is_refilled);
+    tcase_add_test(loss, transaction_is_measured_once_with_all_its_entries);
     return run_suite("disk_work", tcase) | run_suite_in_dir("disk_work_loss", loss);
 }

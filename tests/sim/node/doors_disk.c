@@ -25,12 +25,12 @@ struct disk_thread {
 };
 
 struct disk_thread *disk_thread_start(struct log_store *store, struct high_water *water,
-                                      struct data_dir *dir)
+                                      struct data_dir *dir, struct rk_meter *meter)
 {
     struct disk_thread *disk = rk_heap_zalloc(1, sizeof(*disk));
 
     RK_ASSERT(dir == NULL);
-    disk->work = (struct disk_work){.store = store, .water = water};
+    disk->work = (struct disk_work){.store = store, .water = water, .meter = meter};
     disk->host = sim_world->current;
     disk->host->disk = disk;
     disk->results = rk_queue_new(DISK_JOBS_MAX, sizeof(struct disk_job *));
