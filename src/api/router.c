@@ -10,6 +10,7 @@
 #include "api/api_operator.h"
 #include "api/api_session.h"
 #include "api/api_snapshot.h"
+#include "api/api_stages.h"
 #include "api/api_status.h"
 #include "api/api_txn.h"
 #include "api/api_watch.h"
@@ -210,6 +211,10 @@ const struct api_route api_routes[] = {
      .path = "/v1/status/node",
      .parameters = LOCAL " pretty",
      .begin = status_node_begin},
+    {.method = HTTP_GET,
+     .path = "/v1/status/stages",
+     .parameters = LOCAL " pretty",
+     .begin = status_stages_begin},
     {.method = HTTP_GET,
      .path = "/v1/cluster/members",
      .parameters = LOCAL " pretty consistent",

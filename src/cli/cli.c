@@ -156,6 +156,7 @@ static const struct command commands[] = {
      cmd_snapshot_verify,
      "FILE",
      "check a backup whole; no node is asked"},
+    {{"stages", NULL}, 0, 0, 0, cmd_stages, "", "print where the time of a node's requests goes"},
     {{"status", NULL}, 0, 0, 0, cmd_status, "", "print the nodes of the cluster and how they are"},
     {{"txn", NULL},
      1,

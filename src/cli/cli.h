@@ -55,6 +55,7 @@ enum cli_exit cmd_snapshot_inspect(struct cli *cli, const struct args *args);
 enum cli_exit cmd_snapshot_restore(struct cli *cli, const struct args *args);
 enum cli_exit cmd_snapshot_save(struct cli *cli, const struct args *args);
 enum cli_exit cmd_snapshot_verify(struct cli *cli, const struct args *args);
+enum cli_exit cmd_stages(struct cli *cli, const struct args *args);
 enum cli_exit cmd_status(struct cli *cli, const struct args *args);
 enum cli_exit cmd_txn(struct cli *cli, const struct args *args);
 

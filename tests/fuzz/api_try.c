@@ -196,10 +196,13 @@ static void finish_read(struct api_call *call, const struct node_view *node,
 
 static void try_request(const struct http_request *request)
 {
-    static const struct node_view node = {.node_name = "n1", .role = "leader", .has_leader = true};
+    static struct node_view node = {.node_name = "n1", .role = "leader", .has_leader = true};
     struct http_response response;
     struct api_call call;
 
+    if (node.meters == NULL) {
+        node.meters = rk_meters_new(1, 0);
+    }
     switch (api_begin(&call, &options, request, &node, &response)) {
     case API_PROPOSE:
         finish_write(&call, &node, &response);

@@ -57,8 +57,19 @@ for i in 1 2 3; do
     [ "$(header X-Consul-Default-Acl-Policy)" = allow ] || fail "node $i: no default policy"
 done
 
-# One is gone: the leader's agent and autopilot say so.
+# Each node has measured its own requests: the leader those above, nobody more than it was asked.
+http PUT "$(url "$LEADER")/v1/kv/measured" --data-binary v
+expect_status 200
+# shellcheck disable=SC2016 # $t is jq's
+holds "$LEADER" /v1/status/stages '.role == "leader" and (.since_start, .recent | .times_us as $t |
+    ([$t.http_in, $t.mailbox, $t.propose, $t.apply, $t.answer] | all(.[]; .count == 1) and
+        (map(.sum) | add) <= $t.write.sum) and
+    $t.write.count == 1 and $t.commit.count > 0 and $t.disk_sync.count > 0 and $t.append.count > 0 and .busy_per_mille.node < 1000 and .sizes.write_entries.max >= 1)'
 follower_find
+holds "$FOLLOWER" /v1/status/stages ".node == \"n$FOLLOWER\" and .since_start.times_us.write.count == 0 and
+    .since_start.times_us.disk_write.count > 0"
+
+# One is gone: the leader's agent and autopilot say so.
 gone=$FOLLOWER
 node_kill "$gone"
 # shellcheck disable=SC2317 # wait_for calls it

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/frame.h"
 #include "base/heap.h"
 #include "base/parse.h"
@@ -49,6 +50,7 @@ void harness_open(void)
     harness.options.idempotency_window_ms = 600000;
     harness.stream_step = 4096;
     node_lead(&harness.node);
+    harness.node.meters = rk_meters_new(1, rk_monotonic_us());
     sm_skip(harness.sm,
             &(struct sm_place){.term = 3, .index = ++harness.index}); /* the term's no-op */
 }
@@ -63,6 +65,7 @@ static void answer_drop(void)
 void harness_close(void)
 {
     answer_drop();
+    rk_meters_free(harness.node.meters);
     sm_free(harness.sm);
 }
 

@@ -60,6 +60,23 @@ START_TEST(status_node_is_this_nodes_view)
 }
 END_TEST
 
+/* Two loops' worth of one measure, and what it says of itself. */
+START_TEST(stages_are_what_the_node_measured)
+{
+    struct rk_meter *meter = rk_meter_of(harness.node.meters, RK_METER_NODE, 0);
+    rk_meter_add(meter, RK_MEASURE_COMMIT, 5, 3);
+    rk_meter_add(meter, RK_MEASURE_APPEND_BYTES, 4, 1);
+    const char *body = get("/v1/status/stages")->body;
+    ck_assert_ptr_nonnull(strstr(body, "{\"node\":\"node1\",\"role\":\"leader\",\"since_start\":"));
+    ck_assert_ptr_nonnull(strstr(body, "\"count\":3,\"sum\":15,\"mean\":5,\"p50\":5,\"p90\":5,"
+                                       "\"p99\":5,\"p999\":5,\"max\":5}"));
+    const char *sizes = strstr(body, "\"sizes\":{");
+    ck_assert_ptr_nonnull(sizes);
+    ck_assert_ptr_nonnull(strstr(sizes, "\"append_bytes\":{"));
+    ck_assert_ptr_nonnull(strstr(sizes, "\"recent\":{\"span_ms\":"));
+}
+END_TEST
+
 START_TEST(never_heard_of_a_leader_is_null)
 {
     harness.node.leader_contact_age_ms = UINT64_MAX;
@@ -183,6 +200,7 @@ int main(void)
     tcase_add_test(tcase, without_a_leader_the_status_is_an_empty_string);
     tcase_add_test(tcase, status_of_another_datacenter_is_refused);
     tcase_add_test(tcase, status_node_is_this_nodes_view);
+    tcase_add_test(tcase, stages_are_what_the_node_measured);
     tcase_add_test(tcase, never_heard_of_a_leader_is_null);
     tcase_add_test(tcase, members_carry_their_role_and_progress);
     tcase_add_test(tcase, learner_that_does_not_keep_up_is_said_so);

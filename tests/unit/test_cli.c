@@ -412,6 +412,28 @@ START_TEST(status_says_who_cannot_be_reached)
 }
 END_TEST
 
+START_TEST(stages_are_a_table_of_what_came)
+{
+    static const struct http_stub_answer answers[] = {
+        {"/v1/status/stages",
+         "HTTP/1.1 200 OK\r\nConnection: "
+         "close\r\n\r\n{\"node\":\"n1\",\"role\":\"leader\",\"recent\":{"
+         "\"span_ms\":42500,\"busy_per_mille\":{\"node\":123,\"disk\":4},\"times_us\":{\"commit\":{"
+         "\"count\":7,\"mean\":300,\"p50\":290,\"p90\":400,\"p99\":500,\"p999\":600,\"max\":700},"
+         "\"apply\":{\"count\":0}},\"sizes\":{}}}"}};
+    struct http_stub *stub = http_stub_start(answers, 1);
+    snprintf(addr, sizeof(addr), "http://127.0.0.1:%u", http_stub_port(stub));
+
+    ck_assert_int_eq(RUN("stages"), CLI_DONE);
+
+    ck_assert_str_eq(out_text, "n1, leader, the last 42 s\nbusy: node 12.3 % disk 0.4 %\n\n"
+                               "MICROSECONDS  COUNT  MEAN  P50  P90  P99  P99.9  MAX\n"
+                               "commit        7      300   290  400  500  600    700\n\n"
+                               "SIZES  COUNT  MEAN  P50  P90  P99  P99.9  MAX\n");
+    http_stub_stop(stub);
+}
+END_TEST
+
 /* Two nodes that advertise one address (a default of loopback, say) must not look healthy. */
 START_TEST(status_notices_an_address_of_another_node)
 {
@@ -508,6 +530,7 @@ static void other_tests_add(TCase *tcase)
     tcase_add_test(tcase, output_that_cannot_be_written_is_not_done);
     tcase_add_test(tcase, status_shows_every_member);
     tcase_add_test(tcase, status_says_who_cannot_be_reached);
+    tcase_add_test(tcase, stages_are_a_table_of_what_came);
     tcase_add_test(tcase, status_notices_an_address_of_another_node);
     tcase_add_test(tcase, status_lists_the_members_by_name);
     tcase_add_test(tcase, status_of_a_node_without_a_cluster_is_its_own);
