@@ -375,7 +375,11 @@ static void submit(struct call *call, struct http_exchange *exchange, enum clien
         request->admin->call = &call->api;
         rk_buf_init(&request->admin->body, RK_PEER_BODY_SIZE_MAX);
     }
-    http_exchange_suspend(exchange);
+    if (kind == CLIENT_WRITE || (kind == CLIENT_READ && call->api.topic.kind == SM_TOPIC_NONE)) {
+        http_exchange_hold(exchange);
+    } else {
+        http_exchange_suspend(exchange);
+    }
     call->completions_due++;
     struct gateway_loop *loop = call->loop;
     loop->submitted[loop->submitted_count] = request;

@@ -50,12 +50,14 @@ static struct MHD_Response *answer_of_body(struct http_response *response)
 
 struct http_answer *http_answer_new(struct http_response *response, bool closes_connection)
 {
+    const bool is_stream = response->stream != NULL;
     struct http_answer *answer = rk_heap_alloc(sizeof(*answer));
 
     *answer = (struct http_answer){
         .mhd = answer_of_body(response),
         .status = response->status,
         .is_bulk = response->is_bulk,
+        .is_stream = is_stream,
         .holders = 1,
     };
     RK_ASSERT(answer->mhd != NULL);

@@ -17,6 +17,7 @@ struct http_answer {
     uint32_t holders;
     bool is_bulk;   /* see struct http_response */
     bool is_pooled; /* by http_answer_pool.h: it is kept until it is sent, and held once only */
+    bool is_stream;
 };
 
 /* Takes body and stream out of *response, without a copy, and ends it; the caller holds the answer.

@@ -86,6 +86,7 @@ void http_exchange_put_back(struct http_exchange_pool *pool, struct http_exchang
     exchange->connection = NULL;
     exchange->state = EXCHANGE_HEAD;
     exchange->was_handed = false;
+    exchange->is_stream = false;
     exchange->user = NULL;
     exchange->body_received = 0;
     exchange->next_spare = pool->spares;

@@ -31,7 +31,8 @@ enum http_exchange_state {
     EXCHANGE_PAUSED, /* in mid-answer; http_server_complete() will come */
 };
 
-/* One accepted socket. */
+/* One accepted socket. It may be gone (`mhd` is NULL then, watch.socket -1) while a request of it is
+ * held, and lives until that is completed. */
 struct http_connection {
     struct http_watch watch; /* first: a watch is its connection */
     struct http_server *server;
@@ -47,6 +48,8 @@ struct http_exchange {
     enum http_exchange_state state;
     bool was_handed;  /* on_end is owed */
     bool is_resuming; /* libmicrohttpd has it suspended still, and is about to be told */
+    bool is_held;     /* SUSPENDED, but not by libmicrohttpd, which asks again in every run */
+    bool is_stream;   /* SENDING: what it answers is made while it is sent */
     bool target_too_long;
     const char *target_in_place; /* where libmicrohttpd has it: only compared, never read */
     size_t target_size;          /* up to the first NUL there */

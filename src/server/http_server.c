@@ -30,12 +30,14 @@ _Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 8 * 1024,
 
 /* ---- exchanges ---- */
 
-static void exchange_end(struct http_exchange *exchange)
+void http_server_end_exchange(struct http_exchange *exchange)
 {
     struct http_connection *connection = exchange->connection;
     struct http_server *server = connection->server;
 
     RK_ASSERT(exchange->state != EXCHANGE_SUSPENDED && exchange->state != EXCHANGE_PAUSED);
+    connection->shard->busy_count--;
+    connection->shard->streams_count -= exchange->is_stream;
     if (exchange->was_handed && server->options.on_end != NULL) {
         server->options.on_end(server->options.context, exchange);
     }
@@ -80,22 +82,31 @@ void http_exchange_respond(struct http_exchange *exchange, struct http_response 
     http_exchange_answer(exchange, http_answer_pool_make(&server->answers, response, closes));
 }
 
-static enum MHD_Result answer_queue(struct http_exchange *exchange)
+bool http_server_send(struct http_exchange *exchange)
 {
     struct http_connection *connection = exchange->connection;
     struct http_server *server = connection->server;
+    struct http_answer *answer = exchange->answer;
+    const bool is_pooled = answer->is_pooled;
 
-    const enum MHD_Result queued =
-        MHD_queue_response(connection->mhd, exchange->answer->status, exchange->answer->mhd);
-    const bool is_bulk = exchange->answer->is_bulk;
-    if (!exchange->answer->is_pooled) {
-        http_answer_drop(exchange->answer);
+    if (!is_pooled) {
         exchange->answer = NULL;
     }
     exchange->state = EXCHANGE_SENDING;
+    exchange->is_stream = answer->is_stream;
+    connection->shard->streams_count += answer->is_stream;
     http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_ANSWER, server->now_ms);
-    connection->watch.is_bulk = is_bulk;
-    return queued;
+    connection->watch.is_bulk = answer->is_bulk;
+    const enum MHD_Result queued = MHD_queue_response(connection->mhd, answer->status, answer->mhd);
+    if (!is_pooled) {
+        http_answer_drop(answer);
+    }
+    return queued == MHD_YES;
+}
+
+static enum MHD_Result answer_queue(struct http_exchange *exchange)
+{
+    return http_server_send(exchange) ? MHD_YES : MHD_NO;
 }
 
 static void refusal_init(const struct http_exchange *exchange, uint32_t status, const char *text,
@@ -359,6 +370,8 @@ static void *on_request_line(void *context, const char *target, struct MHD_Conne
     struct http_connection *connection = connection_of(mhd);
     struct http_exchange *exchange = http_exchange_take(&server->exchanges, connection);
 
+    connection->shard->busy_count++;
+    connection->shard->is_stirred = true;
     exchange->target_in_place = target;
     exchange->target_size = strlen(target);
     exchange->target_too_long = exchange->target_size > RK_TARGET_SIZE_MAX;
@@ -378,9 +391,13 @@ static enum MHD_Result on_progress(void *context, struct MHD_Connection *mhd, co
 {
     struct http_exchange *exchange = *request_context;
 
-    (void)context;
     (void)mhd;
     (void)url;
+    if (exchange->is_held) {
+        http_suspend_look_at_held(exchange);
+        return MHD_YES;
+    }
+    ((struct http_shard *)context)->is_stirred = true;
     if (exchange->state == EXCHANGE_HEAD) {
         return on_head(exchange, method, version);
     }
@@ -407,8 +424,12 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
     struct http_connection *connection = connection_of(mhd);
 
     *request_context = NULL;
+    if (exchange != NULL && exchange->is_held) {
+        http_suspend_orphan(exchange);
+        return;
+    }
     if (exchange != NULL) {
-        exchange_end(exchange);
+        http_server_end_exchange(exchange);
     }
     const bool is_kept = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !server->is_draining;
     http_reaper_enter(&server->reaper, &connection->watch,
@@ -435,25 +456,34 @@ static void connection_started(struct http_shard *shard, struct MHD_Connection *
     shard->connections_count++;
 }
 
+void http_server_end_connection(struct http_connection *connection)
+{
+    struct http_server *server = connection->server;
+
+    http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_NONE, server->now_ms);
+    rk_heap_free(connection);
+    server->counts.connections--;
+}
+
 static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct http_shard *shard = context;
-    struct http_server *server = shard->owner;
     struct http_connection *connection = *socket_context;
 
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         connection_started(shard, mhd, socket_context);
         return;
     }
-    if (connection->exchange != NULL) {
-        exchange_end(connection->exchange);
-    }
-    http_reaper_enter(&server->reaper, &connection->watch, HTTP_PHASE_NONE, server->now_ms);
-    rk_heap_free(connection);
     *socket_context = NULL;
-    server->counts.connections--;
     shard->connections_count--;
+    if (connection->mhd == NULL) {
+        return; /* a completion is owed to it still */
+    }
+    if (connection->exchange != NULL) {
+        http_server_end_exchange(connection->exchange);
+    }
+    http_server_end_connection(connection);
 }
 
 /* Escapes are undone once, by who knows what they mean. */
@@ -508,6 +538,7 @@ struct http_server *http_server_new(const struct http_server_options *options)
     RK_ASSERT(options->on_request != NULL && options->connections_max > 0);
     RK_ASSERT(options->body_size_max <= options->body_size_swallowed);
     server->options = *options;
+    server->hold_due_ms = UINT64_MAX;
     /* Each connection has one exchange at most, and that is owed two completions at most (a wait
      * that is given up), so this queue is never full. */
     server->completions =
@@ -561,8 +592,12 @@ int http_server_fd(const struct http_server *server)
 
 uint64_t http_server_deadline_ms(struct http_server *server, uint64_t now_ms)
 {
-    return http_shards_are_awake(server->shards) ? now_ms
-                                                 : http_reaper_deadline_ms(&server->reaper);
+    const uint64_t reaper_ms = http_reaper_deadline_ms(&server->reaper);
+
+    if (http_shards_are_awake(server->shards)) {
+        return now_ms;
+    }
+    return reaper_ms < server->hold_due_ms ? reaper_ms : server->hold_due_ms;
 }
 
 struct http_server_counts http_server_counts(const struct http_server *server)
@@ -597,7 +632,9 @@ void http_server_run(struct http_server *server, uint64_t now_ms)
     (void)http_suspend_complete_some(server);
     http_suspend_hear_hangups(server);
     reap(server);
+    http_suspend_wake_overdue(server);
     http_server_run_shards(server);
+    http_suspend_next_due(server);
 }
 
 /* ---- the end ---- */

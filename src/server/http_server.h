@@ -102,6 +102,11 @@ void http_exchange_answer(struct http_exchange *exchange, struct http_answer *an
  * the request on to another thread. */
 void http_exchange_suspend(struct http_exchange *exchange);
 
+/* The same for an answer that is expected within milliseconds: it costs no system calls. Whatever
+ * takes longer is suspended after all. If the peer is gone meanwhile, the request's fields are, too;
+ * target and body stay. A hangup cannot be watched. */
+void http_exchange_hold(struct http_exchange *exchange);
+
 /* For a stream, in its read(), that has nothing to send now and returns HTTP_STREAM_WAIT: the exchange
  * goes on when http_server_complete() has come. on_complete then answers nothing: it returns, and
  * the stream is read again, or it pauses once more. */

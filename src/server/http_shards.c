@@ -147,13 +147,45 @@ static void wake_the_ready(struct http_shards *shards)
     }
 }
 
-static void shard_run(struct http_shard *shard)
+bool http_shards_hold(const struct http_shards *shards)
+{
+    for (uint32_t i = 0; i < shards->count; i++) {
+        if (shards->shards[i]->held_count > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void http_shards_wake_held(struct http_shards *shards)
+{
+    for (uint32_t i = 0; i < shards->count; i++) {
+        if (shards->shards[i]->held_count > 0) {
+            http_shard_wake(shards->shards[i]);
+        }
+    }
+}
+
+/* While a request is held libmicrohttpd always says that it has something to do. Then it has if
+ * another request went on in this run and is not over, or if an answer is being made. (A head larger
+ * than half of a connection's memory shows no sign: it waits for the next run of any cause.) */
+static bool has_more_to_do(const struct http_shard *shard)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms = 1;
 
+    if (MHD_get_timeout(shard->daemon, &wait_ms) != MHD_YES || wait_ms != 0) {
+        return false;
+    }
+    return shard->held_count == 0 || shard->streams_count > 0 ||
+           (shard->busy_count > 0 && shard->is_stirred);
+}
+
+static void shard_run(struct http_shard *shard)
+{
+    shard->is_stirred = false;
     const enum MHD_Result ran = MHD_run(shard->daemon);
     RK_ASSERT(ran == MHD_YES);
-    if (MHD_get_timeout(shard->daemon, &wait_ms) == MHD_YES && wait_ms == 0) {
+    if (has_more_to_do(shard)) {
         http_shard_wake(shard);
     }
 }

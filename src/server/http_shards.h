@@ -27,7 +27,12 @@ struct http_shard {
     struct MHD_Daemon *daemon;
     struct http_shard *next_awake;
     bool is_awake;
-    uint32_t connections_count; /* kept by the owner, who hears of them */
+    /* Kept by the owner, who hears of them. */
+    uint32_t connections_count;
+    uint32_t held_count;    /* requests that wait without libmicrohttpd knowing it */
+    uint32_t busy_count;    /* requests that come in or are being answered */
+    uint32_t streams_count; /* of these, answers that are made while they are sent */
+    bool is_stirred;        /* one of them went on since the last run began */
 };
 
 struct http_shards_options {
@@ -52,6 +57,10 @@ RK_MUST_USE enum rk_status http_shards_add(struct http_shards *shards, int socke
 
 /* The next http_shards_run() runs this one: a connection of it was resumed. */
 void http_shard_wake(struct http_shard *shard);
+
+bool http_shards_hold(const struct http_shards *shards); /* any of them */
+/* The next http_shards_run() runs all that hold requests. */
+void http_shards_wake_held(struct http_shards *shards);
 
 /* Runs every daemon that has something to do, once. */
 void http_shards_run(struct http_shards *shards);

@@ -146,6 +146,9 @@ static void on_request(void *context, struct http_exchange *exchange,
     if (fixture->mode == FIXTURE_SUSPEND) {
         fixture->suspended = exchange;
         http_exchange_suspend(exchange);
+    } else if (fixture->mode == FIXTURE_HOLD) {
+        fixture->suspended = exchange;
+        http_exchange_hold(exchange);
     } else {
         answer(fixture, exchange);
     }

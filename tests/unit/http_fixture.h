@@ -23,6 +23,7 @@ struct raw_client {
 enum fixture_mode {
     FIXTURE_ECHO,
     FIXTURE_SUSPEND,
+    FIXTURE_HOLD,
     FIXTURE_STREAM,      /* 100,000 bytes of 's' */
     FIXTURE_PAUSE,       /* a stream of "one.", a pause, "two." */
     FIXTURE_LARGE,       /* 16 MiB: more than the socket's buffers hold */

@@ -87,13 +87,23 @@ void send_put_of(size_t size)
     raw_text(client, head);
 }
 
-void suspend_one(void)
+static void leave_one(enum fixture_mode mode)
 {
-    fixture.mode = FIXTURE_SUSPEND;
+    fixture.mode = mode;
     open_all();
     raw_text(client, "PUT /later HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
     await_true(&fixture, is_suspended);
     fixture.mode = FIXTURE_ECHO;
+}
+
+void suspend_one(void)
+{
+    leave_one(FIXTURE_SUSPEND);
+}
+
+void hold_one(void)
+{
+    leave_one(FIXTURE_HOLD);
 }
 
 void *complete_suspended(void *context)

@@ -28,6 +28,8 @@ void send_put_of(size_t size);
 
 /* Opens, and leaves the only request, a PUT with a body, suspended; what follows is echoed. */
 void suspend_one(void);
+/* The same, but held. */
+void hold_one(void);
 /* Answers it; `context` is the fixture: a thread may run this. */
 void *complete_suspended(void *context);
 

@@ -288,6 +288,11 @@ void http_exchange_suspend(struct http_exchange *exchange)
     exchange->state = EXCHANGE_SUSPENDED;
 }
 
+void http_exchange_hold(struct http_exchange *exchange)
+{
+    http_exchange_suspend(exchange);
+}
+
 /* Clients here stay until they are answered, or their patience ends, of which nobody hears. */
 void http_exchange_watch_hangup(struct http_exchange *exchange)
 {
