@@ -1,6 +1,6 @@
 #include "server/burst.h"
 
-enum { BURST_US_MIN = 250 * 1000, QUIET_PART = 8 };
+enum { BURST_US_MIN = 100 * 1000, QUIET_PART = 8 };
 
 bool burst_is_over(struct burst *burst, uint64_t cpu_us)
 {

@@ -17,7 +17,7 @@ struct burst {
 };
 
 /* `cpu_us`: what the process has used so far (rising); looks are equally far apart. True: there was a
- * burst, more than a quarter of a second of work between two looks, and it is over: less than an eighth
+ * burst, at least a tenth of a second of work between two looks, and it is over: less than an eighth
  * of that. It is told once. */
 bool burst_is_over(struct burst *burst, uint64_t cpu_us);
 

@@ -37,7 +37,7 @@ END_TEST
 
 START_TEST(what_a_node_does_all_the_time_is_no_burst)
 {
-    ck_assert(!after_work_of_ms(249));
+    ck_assert(!after_work_of_ms(99));
     ck_assert(!after_work_of_ms(0));
 }
 END_TEST
