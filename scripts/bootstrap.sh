@@ -7,7 +7,7 @@ set -eu
 build='autoconf automake make gcc libc6-dev pkg-config libsqlite3-dev libmicrohttpd-dev
     libcurl4-openssl-dev libjansson-dev zlib1g-dev'
 check='check universal-ctags clang-format mandoc shellcheck binutils curl jq python3
-    python3-yaml python3-consul iproute2'
+    python3-yaml python3-consul iproute2 valgrind'
 ci='clang libclang-rt-14-dev xz-utils'
 # The tests with the npm package; from wherever node is from, where it is there.
 command -v npm >/dev/null || ci="$ci nodejs npm"

@@ -1,16 +1,39 @@
 """What the measurements share: nodes on loopback, what they cost, and a load of writes."""
 import json
 import os
+import random
 import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 import urllib.request
 
-CLIENT_PORT = int(os.environ.get("BENCH_PORT", "18500"))
+
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def ports_choose():
+    """Two runs of free ports, 200 apart, below those that the system hands out."""
+    for _ in range(200):
+        port = random.randrange(10200, 32000)
+        if all(is_free(port + i) and is_free(port - 200 + i) for i in range(NODES_MAX)):
+            return port
+    raise SystemExit("no free ports")
+
+
+NODES_MAX = 10
+CLIENT_PORT = int(os.environ.get("BENCH_PORT") or ports_choose())
 PEER_PORT = CLIENT_PORT - 200
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -38,13 +61,15 @@ class Cluster:
             self.nodes.append(self.spawn(place, ["--initial-cluster", self.initial]))
         self.leader = self.find_leader()
 
+    def command(self, place, more):
+        return ([f"{self.build}/raftkvd", "--node-id", f"n{place + 1}",
+                 "--data-dir", f"{self.work}/n{place + 1}",
+                 "--client-listen", f"127.0.0.1:{CLIENT_PORT + place}",
+                 "--peer-listen", f"127.0.0.1:{PEER_PORT + place}", "--log-level", "error"]
+                + self.flags + more)
+
     def spawn(self, place, more):
-        return subprocess.Popen(
-            [f"{self.build}/raftkvd", "--node-id", f"n{place + 1}",
-             "--data-dir", f"{self.work}/n{place + 1}",
-             "--client-listen", f"127.0.0.1:{CLIENT_PORT + place}",
-             "--peer-listen", f"127.0.0.1:{PEER_PORT + place}", "--log-level", "error"]
-            + self.flags + more)
+        return subprocess.Popen(self.command(place, more))
 
     def address(self, place):
         return ("127.0.0.1", CLIENT_PORT + place)
