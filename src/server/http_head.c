@@ -13,7 +13,7 @@ struct framing {
     const char *coding;
 };
 
-bool http_value_has_control(const char *value, size_t size)
+static bool run_has_control(const char *value, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         const unsigned char byte = (unsigned char)value[i];
@@ -24,8 +24,37 @@ bool http_value_has_control(const char *value, size_t size)
     return false;
 }
 
+/* Whether a byte of the word is below 0x20 or is 0x7f: where one borrows, its top bit is set and
+ * was not before. */
+static bool word_is_suspect(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t tops = ones << 7;
+    const uint64_t deletes = word ^ (ones * 0x7f);
+
+    return ((((word - ones * 0x20) & ~word) | ((deletes - ones) & ~deletes)) & tops) != 0;
+}
+
+bool http_value_has_control(const char *value, size_t size)
+{
+    for (; size >= sizeof(uint64_t); size -= sizeof(uint64_t), value += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, value, sizeof(word));
+        if (word_is_suspect(word) && run_has_control(value, sizeof(word))) {
+            return true;
+        }
+    }
+    return run_has_control(value, size);
+}
+
+/* RFC 9110 5.6.2: what is printable, but for the delimiters. Most are letters. */
 static bool is_token_byte(unsigned char byte)
 {
+    const unsigned char folded = byte | 0x20;
+
+    if ((folded >= 'a' && folded <= 'z') || byte == '-') {
+        return true;
+    }
     return byte > 0x20 && byte < 0x7f && strchr("\"(),/:;<=>?@[\\]{}", byte) == NULL;
 }
 
@@ -45,19 +74,25 @@ static bool names_are_tokens(const struct http_head *head)
     return true;
 }
 
+/* Most fields differ from `wanted` in their first letter. */
+static bool is_named(const struct http_field *field, const char *wanted)
+{
+    return (field->name[0] | 0x20) == (wanted[0] | 0x20) && strcasecmp(field->name, wanted) == 0;
+}
+
 static struct framing framing_of(const struct http_head *head)
 {
     struct framing framing = {.length = NULL};
 
     for (uint32_t i = 0; i < head->fields_count; i++) {
         const struct http_field *field = &head->fields[i];
-        if (strcasecmp(field->name, "Content-Length") == 0) {
+        if (is_named(field, "Content-Length")) {
             framing.lengths_count++;
             framing.length = field->value;
-        } else if (strcasecmp(field->name, "Transfer-Encoding") == 0) {
+        } else if (is_named(field, "Transfer-Encoding")) {
             framing.codings_count++;
             framing.coding = field->value;
-        } else if (strcasecmp(field->name, "Host") == 0) {
+        } else if (is_named(field, "Host")) {
             framing.hosts_count++;
         }
     }
