@@ -33,6 +33,8 @@ static void call_init(struct api_call *call, const struct api_options *options,
     rk_buf_init(&call->frame, RK_FRAME_SIZE_MAX);
     rk_buf_init(&call->key, RK_TARGET_SIZE_MAX);
     rk_buf_init(&call->query, RK_TARGET_SIZE_MAX + 1);
+    rk_buf_lend(&call->key, call->key_room, sizeof(call->key_room));
+    rk_buf_lend(&call->query, call->query_room, sizeof(call->query_room));
 }
 
 static bool has_v1(struct rk_bytes path)

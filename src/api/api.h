@@ -48,6 +48,8 @@ struct api_options { /* limits and settings that answers depend on; see etc/raft
 struct api_route;  /* api/router.h */
 struct api_events; /* api/api_watch.h */
 
+enum { API_KEY_ROOM_SIZE = 128, API_QUERY_ROOM_SIZE = 64 };
+
 struct api_call {
     const struct api_options *options;
     const struct http_request *request;
@@ -67,6 +69,8 @@ struct api_call {
     struct rk_buf frame;       /* API_PROPOSE: to be taken over by the proposer */
     struct rk_buf key;         /* decoded rest of the path */
     struct rk_buf query;       /* decoded query string, its parameters point in here */
+    uint8_t key_room[API_KEY_ROOM_SIZE]; /* theirs as long as they are small */
+    uint8_t query_room[API_QUERY_ROOM_SIZE];
     struct http_field parameters[RK_QUERY_PARAMETERS_MAX]; /* value "" for a bare name */
     uint32_t parameters_count;
 };

@@ -261,7 +261,7 @@ bool kv_list_finish(struct api_call *call, const struct sm_root *root,
         *ret_streams = true;
         return true;
     }
-    RK_ASSERT(response->body.data == NULL);
+    rk_buf_done(&response->body);
     response->body = list->chunk; /* taken over, not copied */
     rk_buf_init(&list->chunk, ANSWER_BODY_SIZE_MAX);
     list_free(list);

@@ -166,6 +166,7 @@ static void list_finish(struct api_call *call, struct list *list, struct http_re
         *ret_streams = true;
         return;
     }
+    rk_buf_done(&response->body);
     response->body = list->chunk; /* taken over, not copied */
     rk_buf_init(&list->chunk, ANSWER_BODY_SIZE_MAX);
     list_close(&list->stream);

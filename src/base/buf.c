@@ -15,9 +15,19 @@ void rk_buf_init(struct rk_buf *buf, size_t size_max)
     *buf = (struct rk_buf){.size_max = size_max};
 }
 
+void rk_buf_lend(struct rk_buf *buf, void *memory, size_t size)
+{
+    RK_ASSERT(buf->data == NULL && buf->size == 0);
+    buf->data = memory;
+    buf->capacity = size < buf->size_max ? size : buf->size_max;
+    buf->is_lent = true;
+}
+
 void rk_buf_done(struct rk_buf *buf)
 {
-    rk_heap_free(buf->data);
+    if (buf->data != NULL && !buf->is_lent) {
+        rk_heap_free(buf->data);
+    }
     rk_buf_init(buf, buf->size_max);
 }
 
@@ -32,6 +42,13 @@ enum rk_status rk_buf_status(const struct rk_buf *buf)
     return buf->overflowed ? RK_TOO_LARGE : RK_OK;
 }
 
+static uint8_t *moved_home(const struct rk_buf *buf, size_t capacity)
+{
+    uint8_t *data = rk_heap_alloc(capacity);
+
+    return memcpy(data, buf->data, buf->size);
+}
+
 /* Doubling keeps the copying linear in what is appended; the ceiling is met exactly. */
 static void grow(struct rk_buf *buf, size_t needed)
 {
@@ -41,8 +58,9 @@ static void grow(struct rk_buf *buf, size_t needed)
         capacity = needed;
     }
     RK_ASSERT(needed <= capacity && capacity <= buf->size_max);
-    buf->data = rk_heap_realloc(buf->data, capacity);
+    buf->data = buf->is_lent ? moved_home(buf, capacity) : rk_heap_realloc(buf->data, capacity);
     buf->capacity = capacity;
+    buf->is_lent = false;
 }
 
 uint8_t *rk_buf_extend(struct rk_buf *buf, size_t size)

@@ -24,10 +24,16 @@ struct rk_buf {
     size_t capacity; /* bytes allocated, <= size_max */
     size_t size_max; /* the ceiling */
     bool overflowed; /* an append was refused; the bytes before it are whole */
+    bool is_lent;    /* `data` is not the buffer's own: see rk_buf_lend() */
 };
 
 /* Makes an empty buffer; nothing is allocated yet. */
 void rk_buf_init(struct rk_buf *buf, size_t size_max);
+
+/* Gives the buffer, which has no memory yet (asserted), the first `size` bytes to fill: as long as
+ * they do, nothing is allocated. They must live as long as what is in the buffer is used; who takes
+ * its memory over must see that it is not lent. */
+void rk_buf_lend(struct rk_buf *buf, void *memory, size_t size);
 
 /* Frees the bytes; the buffer may be initialised again. */
 void rk_buf_done(struct rk_buf *buf);

@@ -7,6 +7,7 @@ struct block *block_take(struct rk_buf *buf)
 {
     struct block *block = rk_heap_alloc(sizeof(*block));
 
+    RK_ASSERT(!buf->is_lent);
     *block =
         (struct block){.refs = 1, .size = buf->size, .capacity = buf->capacity, .data = buf->data};
     rk_buf_init(buf, buf->size_max);

@@ -318,6 +318,7 @@ static void answer(struct call *call, struct http_exchange *exchange)
         return;
     }
     http_response_init(&response, RK_REQUEST_SIZE_MAX);
+    rk_buf_lend(&response.body, loop->body_room, sizeof(loop->body_room));
     if (call->request.kind == CLIENT_RESTORE) {
         gateway_restore_answer(call, &response);
     } else if (call->request.kind == CLIENT_ADMIN) {
@@ -463,6 +464,7 @@ static void on_request(void *context, struct http_exchange *exchange,
             submit_wait(call, exchange);
             return;
         }
+        rk_buf_lend(&response.body, loop->body_room, sizeof(loop->body_room));
         if (finish_read_at_once(call, &response)) {
             loop->local_count++;
             http_exchange_respond(exchange, &response);

@@ -7,7 +7,7 @@
 #include "server/gateway.h"
 #include "server/shared_answer.h"
 
-enum { GATEWAY_SUBMITTED_MAX = 16, GATEWAY_ANSWERED_MAX = 256 };
+enum { GATEWAY_SUBMITTED_MAX = 16, GATEWAY_ANSWERED_MAX = 256, GATEWAY_BODY_ROOM_SIZE = 2048 };
 
 struct gateway_loop;
 
@@ -47,7 +47,8 @@ struct gateway_loop {
     struct node_view judged; /* for status and health */
     struct rk_prng prng;
     struct shared_answer shared;
-    struct rk_buf identity; /* scratch: of a question */
+    struct rk_buf identity;                    /* scratch: of a question */
+    uint8_t body_room[GATEWAY_BODY_ROOM_SIZE]; /* scratch: of an answer until it is given away */
     struct call *pool;
     uint32_t pool_count;
     struct client_request *submitted[GATEWAY_SUBMITTED_MAX]; /* not handed to the node yet */

@@ -43,6 +43,10 @@ static struct MHD_Response *answer_of_body(struct http_response *response)
     if (response->body.size == 0) {
         return MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
     }
+    if (response->body.is_lent) {
+        return MHD_create_response_from_buffer(response->body.size, response->body.data,
+                                               MHD_RESPMEM_MUST_COPY);
+    }
     struct rk_buf body = response->body;
     rk_buf_init(&response->body, body.size_max);
     return MHD_create_response_from_buffer_with_free_callback(body.size, body.data, rk_heap_free);

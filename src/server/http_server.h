@@ -90,8 +90,8 @@ void **http_exchange_user(struct http_exchange *exchange);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
 struct http_server *http_exchange_server(const struct http_exchange *exchange);
 
-/* Answers; *response is taken over (its body and stream are freed when sent). A header that HTTP
- * cannot carry (a line break in its value) is left out. */
+/* Answers; *response is taken over (its body and stream are freed when sent; a lent body is copied
+ * now). A header that HTTP cannot carry (a line break in its value) is left out. */
 void http_exchange_respond(struct http_exchange *exchange, struct http_response *response);
 
 /* The same with an answer that others may be given too; the caller's hold is taken over. Those that

@@ -120,6 +120,34 @@ START_TEST(reset_forgets_the_overflow_and_keeps_the_memory)
 }
 END_TEST
 
+START_TEST(lent_memory_is_filled_first_and_left_when_it_is_too_small)
+{
+    uint8_t room[8];
+
+    rk_buf_lend(&buf, room, sizeof(room));
+    rk_buf_append_text(&buf, "12345678");
+    ck_assert_ptr_eq(buf.data, room);
+    rk_buf_append_text(&buf, "9");
+    ck_assert_ptr_ne(buf.data, room);
+    ck_assert(!buf.is_lent);
+    assert_holds("123456789");
+}
+END_TEST
+
+START_TEST(lent_memory_is_not_freed_and_goes_no_further_than_the_ceiling)
+{
+    uint8_t room[CEILING + 1];
+
+    rk_buf_lend(&buf, room, sizeof(room));
+    ck_assert_ptr_nonnull(rk_buf_extend(&buf, CEILING));
+    ck_assert_ptr_null(rk_buf_extend(&buf, 1));
+    ck_assert_ptr_eq(buf.data, room);
+    rk_buf_done(&buf);
+    ck_assert_ptr_null(buf.data);
+    ck_assert(!buf.is_lent);
+}
+END_TEST
+
 START_TEST(extend_lends_the_place_at_the_end)
 {
     rk_buf_append_text(&buf, "ab");
@@ -194,6 +222,8 @@ int main(void)
     tcase_add_test(tcase, nothing_is_appended_after_a_refusal);
     tcase_add_test(tcase, extend_by_any_size_does_not_overflow_the_sum);
     tcase_add_test(tcase, reset_forgets_the_overflow_and_keeps_the_memory);
+    tcase_add_test(tcase, lent_memory_is_filled_first_and_left_when_it_is_too_small);
+    tcase_add_test(tcase, lent_memory_is_not_freed_and_goes_no_further_than_the_ceiling);
     tcase_add_test(tcase, extend_lends_the_place_at_the_end);
     tcase_add_test(tcase, extend_by_nothing_is_not_a_refusal);
     tcase_add_test(tcase, growth_is_geometric);
