@@ -200,7 +200,8 @@ const char *request_parameter(const struct api_call *call, const char *name)
 {
     RK_ASSERT_DEEP(route_declares(call->route, name));
     for (uint32_t i = 0; i < call->parameters_count; i++) {
-        if (strcmp(call->parameters[i].name, name) == 0) {
+        const char *found = call->parameters[i].name;
+        if (*found == *name && strcmp(found, name) == 0) {
             return call->parameters[i].value;
         }
     }

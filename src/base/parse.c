@@ -267,9 +267,18 @@ static bool escapes_count(struct rk_bytes text, uint32_t *ret_count)
     return true;
 }
 
+static bool has_byte(struct rk_bytes text, char byte)
+{
+    return text.size > 0 && memchr(text.data, byte, text.size) != NULL;
+}
+
 enum rk_status rk_percent_decode(struct rk_bytes text, bool plus_is_space, struct rk_buf *buf)
 {
     uint32_t count = 0;
+    if (!has_byte(text, '%') && !(plus_is_space && has_byte(text, '+'))) { /* most texts */
+        rk_buf_append(buf, text.data, text.size);
+        return rk_buf_status(buf) == RK_OK ? RK_OK : RK_TOO_LARGE;
+    }
     if (!escapes_count(text, &count)) {
         return RK_INVALID;
     }
