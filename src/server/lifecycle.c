@@ -300,7 +300,7 @@ int lifecycle_run(const struct options *options)
     block_signals(&signals);
     rk_log_setup(options->log_level, options->log_format, options->node_id);
     raise_descriptors(options);
-    (void)curl_global_init(CURL_GLOBAL_NOTHING); /* no TLS: its start takes 140 KB */
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     if (start_all(&life) != RK_OK) {
         stop_all(&life);
         (void)fprintf(stderr, "raftkvd: %s\n", life.message);
