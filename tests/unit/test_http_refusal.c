@@ -243,6 +243,18 @@ START_TEST(target_of_one_byte_more_is_refused)
 }
 END_TEST
 
+/* It is handed on whole: who takes it apart says what is too many. */
+START_TEST(target_of_thousands_of_parameters_is_taken)
+{
+    open_all();
+    raw_text(client, "GET /?");
+    send_repeated("a&", 5000);
+    raw_text(client, "z HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_text(&fixture, client, "a&z 0 .\n");
+    ck_assert_uint_ge(client->in_size, 10003);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("http_refusal");
@@ -273,5 +285,6 @@ int main(void)
     tcase_add_test(tcase, one_field_too_many_is_refused);
     tcase_add_test(tcase, longest_target_is_taken);
     tcase_add_test(tcase, target_of_one_byte_more_is_refused);
+    tcase_add_test(tcase, target_of_thousands_of_parameters_is_taken);
     return run_suite("http_refusal", tcase);
 }
