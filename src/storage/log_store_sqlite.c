@@ -18,6 +18,7 @@
 enum {
     WAL_FRAME_SIZE = LOG_DB_PAGE_SIZE + 24,
     SHRINK_PAGES_MIN = 4096, /* 16 MiB: less is not worth the writing */
+    WAITING_MAX = 64,        /* entries that are inserted together */
 };
 
 _Static_assert(RK_NODE_NAME_SIZE_MAX < sizeof(((struct log_identity *)0)->node_name),
@@ -39,6 +40,8 @@ enum statement {
     STATEMENT_HARD_STATE,
     STATEMENT_TRUNCATE,
     STATEMENT_APPEND,
+    STATEMENT_APPEND_4,
+    STATEMENT_APPEND_16,
     STATEMENT_READ,
     STATEMENT_RESET,
     STATEMENT_COMPACT,
@@ -49,6 +52,10 @@ enum statement {
     STATEMENT_COUNT,
 };
 
+/* Many rows at once find their place in the table once. OR FAIL, because SQLite would keep a copy of each page
+ * that they change, to take back a statement that fails half done; here that ends the store. */
+#define APPEND_MANY "INSERT OR FAIL INTO log(idx, frame) VALUES"
+
 static const char *const statement_sql[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
@@ -56,6 +63,11 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
         "UPDATE hard_state SET term = ?1, vote = ?2, checksum = ?3 WHERE id = 1",
     [STATEMENT_TRUNCATE] = "DELETE FROM log WHERE idx >= ?1",
     [STATEMENT_APPEND] = "INSERT INTO log(idx, frame) VALUES(?1, ?2)",
+    [STATEMENT_APPEND_4] = APPEND_MANY "(?1, ?2), (?3, ?4), (?5, ?6), (?7, ?8)",
+    [STATEMENT_APPEND_16] =
+        APPEND_MANY "(?1, ?2), (?3, ?4), (?5, ?6), (?7, ?8), (?9, ?10), (?11, ?12), (?13, ?14),"
+                    "(?15, ?16), (?17, ?18), (?19, ?20), (?21, ?22), (?23, ?24), (?25, ?26),"
+                    "(?27, ?28), (?29, ?30), (?31, ?32)",
     [STATEMENT_READ] = "SELECT frame FROM log WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx",
     [STATEMENT_RESET] = "DELETE FROM log",
     [STATEMENT_COMPACT] = "DELETE FROM log WHERE idx <= ?1",
@@ -69,6 +81,8 @@ struct log_store_sqlite {
     struct log_store base;
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENT_COUNT];
+    const struct raft_entry *waiting[WAITING_MAX]; /* borrowed, of the transaction under way */
+    uint32_t waiting_count;
     uint64_t wal_bytes; /* in the WAL since it was last folded in */
     uint64_t checkpoint_bytes;
     uint64_t pages_needed; /* in use when compaction last began; 0: it has not */
@@ -101,15 +115,49 @@ static int write_hard_state(struct log_store_sqlite *self, const struct raft_har
     return run(statement);
 }
 
+static void bind_entry(sqlite3_stmt *statement, int position, const struct raft_entry *entry)
+{
+    log_db_bind_u64(statement, position, entry->id.index);
+    const int code = sqlite3_bind_blob64(statement, position + 1, entry->frame.data,
+                                         entry->frame.size, SQLITE_STATIC);
+    RK_ASSERT(code == SQLITE_OK);
+}
+
+static int write_rows(struct log_store_sqlite *self, enum statement append,
+                      const struct raft_entry *const *entries, uint32_t count)
+{
+    sqlite3_stmt *statement = self->statements[append];
+
+    for (uint32_t i = 0; i < count; i++) {
+        bind_entry(statement, 1 + 2 * (int)i, entries[i]);
+    }
+    return run(statement);
+}
+
+static int write_waiting(struct log_store_sqlite *self)
+{
+    static const struct {
+        enum statement append;
+        uint32_t rows;
+    } sizes[] = {{STATEMENT_APPEND_16, 16}, {STATEMENT_APPEND_4, 4}, {STATEMENT_APPEND, 1}};
+    const uint32_t count = self->waiting_count;
+    uint32_t done = 0;
+    int code = SQLITE_OK;
+
+    self->waiting_count = 0;
+    for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        for (; code == SQLITE_OK && count - done >= sizes[i].rows; done += sizes[i].rows) {
+            code = write_rows(self, sizes[i].append, self->waiting + done, sizes[i].rows);
+        }
+    }
+    return code;
+}
+
 static int write_entry(struct log_store_sqlite *self, const struct raft_entry *entry)
 {
-    sqlite3_stmt *statement = self->statements[STATEMENT_APPEND];
-
-    log_db_bind_u64(statement, 1, entry->id.index);
-    const int code =
-        sqlite3_bind_blob64(statement, 2, entry->frame.data, entry->frame.size, SQLITE_STATIC);
-    RK_ASSERT(code == SQLITE_OK);
-    return run(statement);
+    self->waiting[self->waiting_count] = entry;
+    self->waiting_count++;
+    return self->waiting_count == WAITING_MAX ? write_waiting(self) : SQLITE_OK;
 }
 
 /* Of the row that says where the log begins. */
@@ -141,7 +189,10 @@ static int write_one(struct log_store_sqlite *self, const struct raft_write *wri
 {
     int code = SQLITE_OK;
 
-    if (write->has_hard_state) {
+    if (write->snapshot != NULL || write->truncate_from != 0) {
+        code = write_waiting(self);
+    }
+    if (code == SQLITE_OK && write->has_hard_state) {
         code = write_hard_state(self, &write->hard_state);
     }
     if (code == SQLITE_OK && write->snapshot != NULL) {
@@ -166,6 +217,9 @@ static enum rk_status sqlite_write(struct log_store *store, const struct raft_wr
 
     for (uint32_t i = 0; code == SQLITE_OK && i < writes_count; i++) {
         code = write_one(self, writes[i]);
+    }
+    if (code == SQLITE_OK) {
+        code = write_waiting(self);
     }
     if (code == SQLITE_OK) {
         const uint64_t began_us = rk_monotonic_us();

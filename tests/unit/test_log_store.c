@@ -213,6 +213,41 @@ START_TEST(cuts_of_one_call_find_what_they_continue)
 }
 END_TEST
 
+static enum rk_status count_entry(void *context, const struct raft_entry *entry)
+{
+    uint64_t *count = context;
+
+    (*count)++;
+    ck_assert_uint_eq(entry->id.index, *count);
+    return RK_OK;
+}
+
+/* Whatever is inserted together with whatever: no row is missing, none is another's. */
+START_TEST(batches_of_any_number_of_entries_are_whole)
+{
+    enum { COUNT_MAX = 140 };
+    struct raft_entry entries[COUNT_MAX];
+    raft_index last = 0;
+    raft_index bad_index = 0;
+    uint64_t seen = 0;
+
+    store = open_kind(_i);
+    for (uint32_t count = 2; count <= COUNT_MAX; count += count < 24 ? 1 : 13) {
+        for (uint32_t i = 0; i < count; i++) {
+            entries[i] = made_entry(made, last + 1 + i, 1, i);
+        }
+        const struct raft_write first = {.entries = entries, .entries_count = count / 2};
+        const struct raft_write second = {.entries = entries + count / 2,
+                                          .entries_count = count - count / 2};
+        const struct raft_write *const writes[] = {&first, &second};
+        ck_assert_int_eq(log_store_write(store, writes, 2), RK_OK);
+        last += count;
+    }
+    ck_assert_int_eq(log_store_scan(store, count_entry, &seen, &bad_index), RK_OK);
+    ck_assert_uint_eq(seen, last);
+}
+END_TEST
+
 START_TEST(hard_state_without_entries_is_kept)
 {
     store = open_kind(_i);
@@ -506,6 +541,7 @@ static void add_positive(TCase *tcase)
     tcase_add_loop_test(tcase, truncation_down_to_the_base_empties_the_log, 0, KIND_COUNT);
     tcase_add_loop_test(tcase, writes_of_one_call_apply_in_order, 0, KIND_COUNT);
     tcase_add_loop_test(tcase, cuts_of_one_call_find_what_they_continue, 0, KIND_COUNT);
+    tcase_add_loop_test(tcase, batches_of_any_number_of_entries_are_whole, 0, KIND_COUNT);
     tcase_add_loop_test(tcase, hard_state_without_entries_is_kept, 0, KIND_COUNT);
     tcase_add_loop_test(tcase, read_gives_the_frames_as_they_were_written, 0, KIND_COUNT);
     tcase_add_loop_test(tcase, read_stops_at_the_bytes_asked_for, 0, KIND_COUNT);
