@@ -18,7 +18,8 @@ struct log_file {
     uint8_t *gathered; /* NULL: nothing was ever written */
     int gathered_size; /* waiting, to be written at gathered_offset */
     sqlite3_int64 gathered_offset;
-    int failed;          /* the first error of a write; sticky */
+    int failed;          /* the first error of a write or a sync; sticky */
+    bool is_synced;      /* nothing has changed since the last sync */
     sqlite3_file real[]; /* that of the VFS below, in the same memory */
 };
 
@@ -74,6 +75,7 @@ static int file_write(sqlite3_file *file, const void *data, int size, sqlite3_in
     if (self->gathered == NULL) {
         self->gathered = rk_heap_zalloc(1, GATHER_SIZE);
     }
+    self->is_synced = false;
     memcpy(self->gathered + self->gathered_size, data, (size_t)size);
     self->gathered_size += size;
     return SQLITE_OK;
@@ -91,13 +93,22 @@ static int file_read(sqlite3_file *file, void *data, int size, sqlite3_int64 off
 static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
     const int code = settle(log_file_of(file));
+
+    log_file_of(file)->is_synced = false;
     return code == SQLITE_OK ? real_of(file)->pMethods->xTruncate(real_of(file), size) : code;
 }
 
+/* A checkpoint begins with a sync of the WAL, which has had one with every commit. What was in the file when
+ * it was opened may never have been synced. */
 static int file_sync(sqlite3_file *file, int flags)
 {
-    const int code = settle(log_file_of(file));
-    return code == SQLITE_OK ? real_of(file)->pMethods->xSync(real_of(file), flags) : code;
+    struct log_file *self = log_file_of(file);
+
+    if (settle(self) == SQLITE_OK && !self->is_synced) {
+        self->failed = self->real->pMethods->xSync(self->real, flags);
+        self->is_synced = self->failed == SQLITE_OK;
+    }
+    return self->failed;
 }
 
 static int file_size(sqlite3_file *file, sqlite3_int64 *ret)
@@ -110,6 +121,8 @@ static int file_size(sqlite3_file *file, sqlite3_int64 *ret)
 static int file_control(sqlite3_file *file, int operation, void *argument)
 {
     const int code = settle(log_file_of(file));
+
+    log_file_of(file)->is_synced = false;
     return code == SQLITE_OK
                ? real_of(file)->pMethods->xFileControl(real_of(file), operation, argument)
                : code;

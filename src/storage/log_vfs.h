@@ -5,7 +5,8 @@
  * checkpoint with one. Only a sync makes them durable, so until then they may as well wait here: they
  * reach the file before anything reads it, cuts it, asks for its size or syncs it. An error of a write
  * that had waited is told by the call that made it go, at the latest by the sync, and every call after it
- * fails with the same one: nothing is written a second time (F2, pitfall 48).
+ * fails with the same one, as after a sync that failed: nothing is written or synced a second time (F2,
+ * pitfall 48). A sync of a file that has not changed since its last one is spared.
  *
  * Thread: any; a file has one user, as in SQLite. Memory: one buffer of GATHER_SIZE for each file that
  * was written to.

@@ -106,6 +106,45 @@ START_TEST(write_that_fails_while_another_comes_is_told_by_that_one)
 }
 END_TEST
 
+START_TEST(sync_that_fails_is_never_tried_again)
+{
+    ck_assert_int_eq(put(100, 0), SQLITE_OK);
+    test_vfs_fail_at(2, SQLITE_IOERR_FSYNC, false);
+    ck_assert_int_eq(sync_file(), SQLITE_IOERR_FSYNC);
+    ck_assert_int_eq(sync_file(), SQLITE_IOERR_FSYNC);
+    ck_assert_int_eq(put(100, 100), SQLITE_IOERR_FSYNC);
+    ck_assert_uint_eq(test_vfs_syncs(), 1);
+}
+END_TEST
+
+/* What an earlier process has written may be in the system's memory alone. */
+START_TEST(first_sync_after_the_open_is_done)
+{
+    ck_assert_int_eq(sync_file(), SQLITE_OK);
+    ck_assert_uint_eq(test_vfs_syncs(), 1);
+}
+END_TEST
+
+START_TEST(sync_without_a_change_is_spared_and_after_one_is_not)
+{
+    sqlite3_int64 hint = 8192;
+
+    ck_assert_int_eq(put(100, 0), SQLITE_OK);
+    ck_assert_int_eq(sync_file(), SQLITE_OK);
+    ck_assert_int_eq(sync_file(), SQLITE_OK);
+    ck_assert_uint_eq(test_vfs_syncs(), 1);
+    ck_assert_int_eq(put(100, 50), SQLITE_OK);
+    ck_assert_int_eq(sync_file(), SQLITE_OK);
+    ck_assert_uint_eq(test_vfs_syncs(), 2);
+    ck_assert_int_eq(file->pMethods->xTruncate(file, 20), SQLITE_OK);
+    ck_assert_int_eq(sync_file(), SQLITE_OK);
+    ck_assert_uint_eq(test_vfs_syncs(), 3);
+    ck_assert_int_eq(file->pMethods->xFileControl(file, SQLITE_FCNTL_SIZE_HINT, &hint), SQLITE_OK);
+    ck_assert_int_eq(sync_file(), SQLITE_OK);
+    ck_assert_uint_eq(test_vfs_syncs(), 4);
+}
+END_TEST
+
 START_TEST(what_waits_at_the_close_is_written)
 {
     ck_assert_int_eq(put(100, 0), SQLITE_OK);
@@ -192,6 +231,9 @@ int main(void)
     tcase_add_test(tcase, writes_that_follow_one_another_reach_the_file_in_one);
     tcase_add_test(tcase, write_that_fails_is_told_by_the_sync_and_never_tried_again);
     tcase_add_test(tcase, write_that_fails_while_another_comes_is_told_by_that_one);
+    tcase_add_test(tcase, sync_that_fails_is_never_tried_again);
+    tcase_add_test(tcase, first_sync_after_the_open_is_done);
+    tcase_add_test(tcase, sync_without_a_change_is_spared_and_after_one_is_not);
     tcase_add_test(tcase, what_waits_at_the_close_is_written);
     tcase_add_loop_test(tcase, any_calls_do_what_they_do_without_the_layer, 0, 10);
     return run_suite_in_dir("log_vfs", tcase);
