@@ -21,11 +21,12 @@
 
 enum {
     /* What libmicrohttpd holds for each connection, idle or not: the longest request line with
-     * room for ordinary fields, and the head of the answer. */
-    CONNECTION_MEMORY_SIZE = 24 * 1024,
+     * room for ordinary fields, and the head of the answer. It is overwritten with zeros after each
+     * request, so that every KiB has its price. */
+    CONNECTION_MEMORY_SIZE = 20 * 1024,
     TOO_LARGE_TEXT_SIZE = 128,
 };
-_Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 8 * 1024,
+_Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 4 * 1024,
                "the longest target leaves room for the fields");
 
 /* ---- exchanges ---- */
