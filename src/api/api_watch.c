@@ -319,6 +319,18 @@ static enum api_events_status list(struct api_events *events, const struct sm_ro
     return API_EVENTS_MORE;
 }
 
+/* A place that this state has not reached is of a node that is ahead: what comes up to there was told,
+ * and the stream waits (pitfall 135). It may also be of another cluster, so it does not wait in silence.
+ * No id: the reader keeps its own. */
+static void render_ahead(raft_index index, struct rk_buf *chunk)
+{
+    struct rk_json json;
+
+    begin(chunk, "ahead", &json);
+    member_u64(&json, "Index", index);
+    end(chunk, &json);
+}
+
 /* The id of `reset` is one that is never kept: a listing that breaks off begins anew. */
 static enum api_events_status start(struct api_events *events, const struct sm_root *root,
                                     struct rk_buf *chunk)
@@ -333,6 +345,9 @@ static enum api_events_status start(struct api_events *events, const struct sm_r
         render_mark("start", now.index, now.index, chunk);
     } else if (sm_events_seek(&cursor, root, events->place) && events->place.index > 0) {
         events->phase = PHASE_FOLLOW;
+        if (events->place.index > now.index) {
+            render_ahead(now.index, chunk);
+        }
     } else {
         events->place = now;
         events->phase = PHASE_LISTING;

@@ -150,13 +150,25 @@ START_TEST(pitfall_135_place_ahead_of_the_state_stays_while_the_node_catches_up)
 {
     put("/v1/kv/a", "1");
     connect_with("/v1/watch/?since=4", NULL);
-    ck_assert_str_eq(sent(), "");
+    (void)sent();
     put("/v1/kv/a", "2");
     ck_assert_str_eq(sent(), "");
     put("/v1/kv/a", "3");
     ck_assert_str_eq(sent(), "");
     put("/v1/kv/a", "4");
     ck_assert_ptr_nonnull(strstr(sent(), "id: 5\n"));
+}
+END_TEST
+
+/* It may be of another cluster, and then long in coming. */
+START_TEST(who_is_ahead_of_the_state_is_told_so_once)
+{
+    put("/v1/kv/a", "1");
+    connect_with("/v1/watch/?since=400", NULL);
+    ck_assert_str_eq(sent(), "event: ahead\ndata: {\"Index\":2}\n\n");
+    ck_assert_str_eq(sent(), "");
+    connect_with("/v1/watch/?since=2", NULL);
+    ck_assert_str_eq(sent(), "");
 }
 END_TEST
 
@@ -395,6 +407,7 @@ int main(void)
     tcase_add_test(tcase, place_within_an_entry_is_gone_on_from);
     tcase_add_test(tcase, place_ahead_of_the_state_waits_until_it_is_passed);
     tcase_add_test(tcase, pitfall_135_place_ahead_of_the_state_stays_while_the_node_catches_up);
+    tcase_add_test(tcase, who_is_ahead_of_the_state_is_told_so_once);
     tcase_add_test(tcase, place_that_is_not_kept_gets_a_listing);
     tcase_add_test(tcase, change_during_a_listing_is_left_to_its_event);
     tcase_add_test(tcase, reader_that_falls_behind_is_cut_off_with_the_reason);

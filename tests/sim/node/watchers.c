@@ -151,6 +151,10 @@ static void took_event(struct world *world, struct watcher *watcher)
         world->counts->watches_reset++;
     } else if (strcmp(event, "listed") == 0) {
         took_listed(world, watcher, index);
+    } else if (strcmp(event, "ahead") == 0) {
+        if (watcher->place <= index) {
+            fail(watcher, "is said to be ahead of", index);
+        }
     } else if (strcmp(event, "end") == 0) {
         world->counts->watches_cut++;
     } else if (watcher->is_listing) {
