@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -22,7 +23,8 @@
 
 enum {
     EVENTS_MAX = 64, /* per epoll_wait */
-    ROUNDS_MAX = 4,  /* of one link_run(): what callbacks post starts in the same run */
+    WATCHED_STEP = 64,
+    ROUNDS_MAX = 4, /* of one link_run(): what callbacks post starts in the same run */
     ANSWER_HEADERS_SIZE_MAX = 16 * 1024,
     ANSWER_READ_SIZE =
         1024, /* at a time; each handle under way has such a buffer, made anew for each
@@ -61,9 +63,18 @@ struct channel {
     uint64_t timer_at_ms; /* UINT64_MAX: none; 0: at once */
 };
 
+/* What the epoll set knows of a descriptor. */
+struct watched {
+    uint32_t events;    /* 0: it is not in the set */
+    bool is_connection; /* else it is the resolver's, and closed without a word */
+    bool is_idle;       /* curl does not ask for it: it is kept for another request */
+};
+
 struct link {
     struct link_options options;
     int epoll_fd;
+    struct watched *watched; /* by descriptor */
+    size_t watched_count;
     struct channel channels[LINK_CLASSES];
     struct curl_slist *headers;
     struct request *idle;
@@ -78,32 +89,77 @@ static enum link_class class_of(const struct channel *channel)
 
 /* ---- What curl calls ---- */
 
+static struct watched *watched_at(struct link *link, curl_socket_t socket)
+{
+    const size_t at = (size_t)socket;
+
+    if (at >= link->watched_count) {
+        const size_t count = at + WATCHED_STEP;
+        link->watched = rk_heap_realloc(link->watched, count * sizeof *link->watched);
+        memset(link->watched + link->watched_count, 0,
+               (count - link->watched_count) * sizeof *link->watched);
+        link->watched_count = count;
+    }
+    return &link->watched[at];
+}
+
+static void unwatch(struct link *link, curl_socket_t socket)
+{
+    struct watched *watched = watched_at(link, socket);
+
+    if (watched->events != 0) {
+        /* A socket that is closed already has left the set by itself. */
+        (void)epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, socket, NULL);
+        watched->events = 0;
+    }
+}
+
+/* A kept connection stays in the set between its requests, for taking it out and putting it back is
+ * two system calls a request; should it stir meanwhile, it is taken out then. */
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *context,
                      void *socket_context)
 {
     (void)easy;
+    (void)socket_context;
     const struct channel *channel = context;
+    struct watched *watched = watched_at(channel->link, socket);
     struct epoll_event event = {.data.u64 = (uint64_t)class_of(channel) << 32 | (uint32_t)socket};
-    const int epoll_fd = channel->link->epoll_fd;
 
-    if (what == CURL_POLL_REMOVE) {
-        /* A socket that is closed already has left the set by itself. */
-        (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, socket, NULL);
+    watched->is_idle = what == CURL_POLL_REMOVE;
+    if (watched->is_idle) {
+        if (!watched->is_connection) {
+            unwatch(channel->link, socket);
+        }
         return 0;
     }
     event.events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
                    (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-    const int operation = socket_context == NULL ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    int failed = epoll_ctl(epoll_fd, operation, socket, &event);
-    if (failed != 0 && errno == EEXIST) {
-        failed = epoll_ctl(epoll_fd, EPOLL_CTL_MOD, socket, &event);
+    if (watched->events == event.events) {
+        return 0;
     }
-    if (failed != 0 && errno == ENOENT) {
-        failed = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, socket, &event);
+    const int operation = watched->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    watched->events = event.events;
+    return epoll_ctl(channel->link->epoll_fd, operation, socket, &event);
+}
+
+static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    const int opened = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+    if (opened < 0) {
+        return CURL_SOCKET_BAD;
     }
-    /* Not NULL next time: this socket is in the set. */
-    (void)curl_multi_assign(channel->multi, socket, channel->multi);
-    return failed == 0 ? 0 : -1;
+    *watched_at(context, opened) = (struct watched){.is_connection = true};
+    return opened;
+}
+
+/* Its number may be anybody's next. */
+static int on_close(void *context, curl_socket_t socket)
+{
+    unwatch(context, socket);
+    *watched_at(context, socket) = (struct watched){0};
+    return close(socket);
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *context)
@@ -195,12 +251,18 @@ static void set_up(struct request *request)
     set_pointer(easy, CURLOPT_WRITEDATA, request);
     set_pointer(easy, CURLOPT_HEADERDATA, request);
     set_pointer(easy, CURLOPT_PREREQDATA, request);
+    set_pointer(easy, CURLOPT_OPENSOCKETDATA, link);
+    set_pointer(easy, CURLOPT_CLOSESOCKETDATA, link);
     /* Function pointers are no data pointers, so these go without set_pointer(). */
     CURLcode code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
     RK_ASSERT(code == CURLE_OK);
     code = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_answer_header);
     RK_ASSERT(code == CURLE_OK);
     code = curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending);
+    RK_ASSERT(code == CURLE_OK);
+    code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    RK_ASSERT(code == CURLE_OK);
+    code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
     RK_ASSERT(code == CURLE_OK);
 }
 
@@ -437,8 +499,13 @@ static void run_sockets(struct link *link)
 
     for (int i = 0; i < count; i++) {
         struct channel *channel = &link->channels[events[i].data.u64 >> 32];
+        const curl_socket_t socket = (curl_socket_t)(events[i].data.u64 & UINT32_MAX);
         const uint32_t what = events[i].events;
-        act(channel, (curl_socket_t)(events[i].data.u64 & UINT32_MAX),
+        if (watched_at(link, socket)->is_idle) {
+            unwatch(link, socket);
+            continue;
+        }
+        act(channel, socket,
             (what & EPOLLIN ? CURL_CSELECT_IN : 0) | (what & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                 (what & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0));
     }
@@ -577,6 +644,7 @@ void link_free(struct link *link)
         (void)curl_multi_cleanup(link->channels[class].multi);
     }
     curl_slist_free_all(link->headers);
+    rk_heap_free(link->watched);
     (void)close(link->epoll_fd);
     curl_global_cleanup();
     rk_heap_free(link);

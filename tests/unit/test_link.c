@@ -290,6 +290,43 @@ START_TEST(a_name_that_does_not_resolve_is_not_found)
 }
 END_TEST
 
+/* The resolver has descriptors of its own, whose numbers connections get after it. */
+START_TEST(names_are_resolved_and_their_connections_kept)
+{
+    char address[TEXT_MAX];
+
+    (void)snprintf(address, sizeof(address), "localhost%s",
+                   strchr(link_server_address(server), ':'));
+    for (int i = 0; i < 4; i++) {
+        post_to("no.such.host.invalid:8300", TIMEOUT_MS);
+        run_until(2 * (uint32_t)i + 1);
+        ck_assert_int_eq(results[2 * i].is.status, RK_NOT_FOUND);
+        post_to(address, TIMEOUT_MS);
+        run_until(2 * (uint32_t)i + 2);
+        ck_assert_int_eq(results[2 * i + 1].is.status, RK_OK);
+    }
+    ck_assert_uint_eq(link_server_connections(server), 1);
+}
+END_TEST
+
+/* A connection that the peer closes while nothing is asked of it must not keep the loop awake. */
+START_TEST(a_kept_connection_that_the_peer_closes_lets_the_loop_rest)
+{
+    const uint64_t until_ms = rk_monotonic_ms() + PATIENCE_MS;
+    struct pollfd watched = {.fd = link_fd(link_), .events = POLLIN};
+
+    ck_assert_int_eq(ask(LINK_BULK, "/last", "x")->is.status, RK_OK);
+    run_until_server(link_server_closes, 1);
+    bool rests = false;
+    while (!rests && rk_monotonic_ms() < until_ms) {
+        turn(rk_monotonic_ms() + 1);
+        rests = poll(&watched, 1, 0) == 0;
+    }
+    ck_assert(rests);
+    ck_assert_int_eq(ask(LINK_BULK, "/echo", "x")->is.status, RK_OK);
+}
+END_TEST
+
 /* Two connections fill the queue of a socket that nobody accepts from; the next one gets no answer
  * at all, like one to a machine that is off. */
 START_TEST(a_connection_that_does_not_come_about_in_time_is_not_found)
@@ -519,6 +556,8 @@ static void add_faults(TCase *tcase)
 {
     tcase_add_test(tcase, a_refused_connection_is_not_found);
     tcase_add_test(tcase, a_name_that_does_not_resolve_is_not_found);
+    tcase_add_test(tcase, names_are_resolved_and_their_connections_kept);
+    tcase_add_test(tcase, a_kept_connection_that_the_peer_closes_lets_the_loop_rest);
     tcase_add_test(tcase, a_connection_that_does_not_come_about_in_time_is_not_found);
     tcase_add_test(tcase, an_answer_that_does_not_come_is_unknown);
     tcase_add_test(tcase, an_answer_that_comes_too_late_is_nobodys);
