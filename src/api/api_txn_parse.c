@@ -152,6 +152,10 @@ static bool member_take(struct txn_parser *parser, struct rk_bytes name,
     if (rk_json_name_is(name, "Session")) {
         return text_take(parser, value, "Session is not a text", &op->session);
     }
+    /* What the caller counts on may not be left out in silence; other names are nobody's. */
+    if (rk_json_name_is(name, "TTL") && value->kind != RK_JSON_NULL) {
+        return op_fault(parser, "TTL is not taken in a transaction");
+    }
     return true;
 }
 

@@ -143,6 +143,8 @@ static const struct {
      "Failed to parse body: operation 0: Index is not an unsigned integer"},
     {"[{\"KV\":{\"Verb\":\"set\",\"Key\":\"a\\nb\"}}]",
      "Failed to parse body: operation 0: Key is too long, or has control bytes"},
+    {"[{\"KV\":{\"Verb\":\"set\",\"Key\":\"a\",\"TTL\":\"30s\"}}]",
+     "Failed to parse body: operation 0: TTL is not taken in a transaction"},
 };
 
 START_TEST(case_52_body_that_is_none_is_400)
