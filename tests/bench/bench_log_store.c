@@ -3,7 +3,8 @@
  *   TMPDIR=/the/disk tests/bench/bench_log_store [SECONDS [CHECKPOINT_MIB]]
  *
  * One write of 1, 10, 100 entries of 300 bytes a transaction; maintain() after each, as the disk
- * thread does when nothing waits. Before it: fdatasync() of one overwritten page, the floor. */
+ * thread does when nothing waits; and the CPU that it takes, the kernel's part with it. Before it:
+ * fdatasync() of one overwritten page, the floor. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

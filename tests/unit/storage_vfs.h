@@ -1,8 +1,8 @@
 /* storage_vfs.h -- a disk for SQLite that fails on command and loses power.
  *
  * It stands before the "unix" VFS as the default one. Every xWrite, xTruncate and xSync is an
- * operation and has a number. What was written and not yet synced is remembered per file, so that
- * test_vfs_lose_power() can take it back: kill -9 proves nothing about fsync (correctness 47).
+ * operation and has a number. What was written and not yet synced is remembered per file, in blocks of
+ * 4 KiB, so that test_vfs_lose_power() can take it back: kill -9 proves nothing about fsync (correctness 47).
  */
 #ifndef RK_TESTS_STORAGE_VFS_H
 #define RK_TESTS_STORAGE_VFS_H
