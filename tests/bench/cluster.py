@@ -59,7 +59,11 @@ class Cluster:
         self.nodes = []
         for place in range(count):
             self.nodes.append(self.spawn(place, ["--initial-cluster", self.initial]))
-        self.leader = self.find_leader()
+        try:
+            self.leader = self.find_leader()
+        except BaseException:
+            self.stop()
+            raise
 
     def command(self, place, more):
         return ([f"{self.build}/raftkvd", "--node-id", f"n{place + 1}",
