@@ -306,7 +306,8 @@ static enum rk_status derive(const struct loading *loading)
         options->initial_cluster_count = 1;
     }
     if (options->http_threads == 0) {
-        options->http_threads = cores_usable();
+        const uint32_t cores = cores_usable();
+        options->http_threads = cores > 1 ? cores - 1 : 1; /* one is for the node and the disk */
     }
     return RK_OK;
 }

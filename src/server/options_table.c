@@ -202,7 +202,7 @@ static const struct options_row rows[] = {
     {.key = "http-threads",
      .kind = OPTIONS_COUNT,
      .value = "",
-     .derived = "the cores",
+     .derived = "the cores less one, at least 1",
      RANGE(1, 64),
      AT(http_threads),
      .help = "threads that serve clients"},

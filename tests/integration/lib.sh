@@ -160,11 +160,11 @@ cluster_new() {
     done
 }
 
-# The flags of node I, one a line; EXTRA[I] (words) goes last. With JOIN[I], a peer address, it joins. WRAP[I] (words) stands before the
-# program.
+# The flags of node I, one a line, with two HTTP loops on any machine; EXTRA[I] (words) goes last. With
+# JOIN[I], a peer address, it joins. WRAP[I] (words) stands before the program.
 node_flags() {
     printf '%s\n' --node-id "n$1" --data-dir "$WORK/d$1" --client-listen "${CLIENT[$1]}" \
-        --peer-listen "${PEER[$1]}" "${FLAGS[@]}"
+        --peer-listen "${PEER[$1]}" --http-threads 2 "${FLAGS[@]}"
     if [ -n "${JOIN[$1]:-}" ]; then
         printf '%s\n' --join "${JOIN[$1]}"
     else
