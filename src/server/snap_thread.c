@@ -13,8 +13,7 @@ enum {
     IDLE_WAIT_MS = 10 * 1000,
     SLICE_EVERY_MS = 20, /* some 50 MiB/s: a snapshot as fast as the disk takes it holds the log's
                             own writes up for seconds */
-    PAUSE_FACTOR = 2, /* so many times as long as a slice took: on a busy disk it holds up more */
-    NICENESS = 10,    /* building a state of a million keys takes a core for seconds */
+    NICENESS = 10,       /* building a state of a million keys takes a core for seconds */
 };
 
 struct snap_thread {
@@ -42,9 +41,11 @@ static uint32_t wait_ms(const struct snap_thread *snaps)
     return snaps->slice_due_ms > now_ms ? (uint32_t)(snaps->slice_due_ms - now_ms) : 0;
 }
 
+/* Where the disk is busy a slice takes long, and the pause is as long; a longer one would keep what the
+ * root holds in memory for longer, and leave more of the log to be applied at the next start. */
 static uint64_t next_slice_ms(uint64_t began_ms, uint64_t ended_ms)
 {
-    const uint64_t paused_ms = ended_ms + PAUSE_FACTOR * (ended_ms - began_ms);
+    const uint64_t paused_ms = ended_ms + (ended_ms - began_ms);
 
     return paused_ms > began_ms + SLICE_EVERY_MS ? paused_ms : began_ms + SLICE_EVERY_MS;
 }
