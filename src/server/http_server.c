@@ -24,6 +24,8 @@ enum {
      * room for ordinary fields, and the head of the answer. It is overwritten with zeros after each
      * request, so that every KiB has its price. */
     CONNECTION_MEMORY_SIZE = 20 * 1024,
+    ANSWER_HEAD_SIZE = 1024, /* of it, for the head of any ordinary answer */
+    FIELD_RECORD_SIZE = 64,  /* of it, beside the bytes of each field of the request */
     TOO_LARGE_TEXT_SIZE = 128,
 };
 _Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 4 * 1024,
@@ -155,6 +157,26 @@ static enum MHD_Result exchange_refuse_size(struct http_exchange *exchange, bool
     return exchange_refuse(exchange, 413, text, closes);
 }
 
+/* In mid-upload libmicrohttpd takes no answer, and beside too long a head it has no room for one. What
+ * is said then is written by hand: nothing else is under way on this socket, and it is closed right
+ * after. */
+static enum MHD_Result cut_off(struct http_exchange *exchange, uint32_t status, const char *text)
+{
+    struct http_response response;
+    struct rk_buf bytes;
+
+    refusal_init(exchange, status, text, &response);
+    rk_buf_init(&bytes, 4096);
+    http_answer_write(&response, &bytes);
+    const ssize_t sent = send(exchange->connection->watch.socket, bytes.data, bytes.size,
+                              MSG_NOSIGNAL | MSG_DONTWAIT);
+    RK_MAYBE(sent < 0);
+    rk_buf_done(&bytes);
+    http_response_done(&response);
+    exchange->state = EXCHANGE_CUT_OFF;
+    return MHD_NO;
+}
+
 /* ---- requests ---- */
 
 static enum http_method method_of(const char *name)
@@ -223,6 +245,18 @@ static struct http_verdict exchange_judge(struct http_exchange *exchange, const 
     return http_head_judge(&head);
 }
 
+/* What the request has left of the connection's memory is all that there is for the head of its answer;
+ * too little, and libmicrohttpd closes without a word what has been done. */
+static bool leaves_room_for_the_answer(const struct http_exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const size_t records_size = (size_t)exchange->request.headers_count * FIELD_RECORD_SIZE;
+
+    return info == NULL ||
+           info->header_size + records_size <= CONNECTION_MEMORY_SIZE - ANSWER_HEAD_SIZE;
+}
+
 static uint64_t body_size_limit(const struct http_exchange *exchange)
 {
     const struct http_sink *sink = exchange->request.sink;
@@ -248,6 +282,9 @@ static enum MHD_Result on_head(struct http_exchange *exchange, const char *metho
     if (verdict.status != 0) {
         return exchange_refuse(exchange, verdict.status, verdict.text, true);
     }
+    if (!leaves_room_for_the_answer(exchange)) {
+        return cut_off(exchange, 431, "Request head too large");
+    }
     if (verdict.has_body && server->options.on_head != NULL) {
         exchange->request.sink =
             server->options.on_head(server->options.context, &exchange->request);
@@ -261,32 +298,12 @@ static enum MHD_Result on_head(struct http_exchange *exchange, const char *metho
     return MHD_YES;
 }
 
-/* In mid-upload libmicrohttpd takes no answer, so what a chunked body past all limits gets is
- * written by hand: nothing else is under way on this socket, and it is closed right after. */
-static enum MHD_Result cut_off_upload(struct http_exchange *exchange, uint32_t status,
-                                      const char *text)
-{
-    struct http_response response;
-    struct rk_buf bytes;
-
-    refusal_init(exchange, status, text, &response);
-    rk_buf_init(&bytes, 4096);
-    http_answer_write(&response, &bytes);
-    const ssize_t sent = send(exchange->connection->watch.socket, bytes.data, bytes.size,
-                              MSG_NOSIGNAL | MSG_DONTWAIT);
-    RK_MAYBE(sent < 0);
-    rk_buf_done(&bytes);
-    http_response_done(&response);
-    exchange->state = EXCHANGE_CUT_OFF;
-    return MHD_NO;
-}
-
 static enum MHD_Result cut_off_too_large(struct http_exchange *exchange)
 {
     char text[TOO_LARGE_TEXT_SIZE];
 
     too_large_text(exchange, text, sizeof text);
-    return cut_off_upload(exchange, 413, text);
+    return cut_off(exchange, 413, text);
 }
 
 /* So large a body may take long: each mebibyte of it has the time of a whole other one. */
@@ -304,7 +321,7 @@ static enum MHD_Result on_sink_part(struct http_exchange *exchange, const char *
     if (sink->write(sink, (const uint8_t *)data, size)) {
         return MHD_YES;
     }
-    return cut_off_upload(exchange, sink->fault_status, sink->fault_text);
+    return cut_off(exchange, sink->fault_status, sink->fault_text);
 }
 
 static enum MHD_Result on_body_part(struct http_exchange *exchange, const char *data, size_t size)

@@ -193,6 +193,30 @@ START_TEST(header_of_40_kilobytes_is_refused)
 }
 END_TEST
 
+static bool is_answered_or_closed(struct fixture *f)
+{
+    (void)f;
+    return raw_has(client, "HTTP/1.1 ") || client->is_closed;
+}
+
+/* libmicrohttpd builds the head of an answer in what the request's has left of its memory, and hangs up
+ * where that is too little. */
+START_TEST(no_head_is_so_large_that_what_was_done_is_not_answered)
+{
+    fixture_open(&fixture);
+    for (size_t size = 18 * 1024; size < 21 * 1024; size += 32) {
+        client = raw_open(&fixture);
+        raw_text(client, "GET /long HTTP/1.1\r\nHost: x\r\nX-Long: ");
+        send_repeated("0123456789abcdef0123456789abcdef", size / 32);
+        raw_text(client, "\r\n\r\n");
+        await_true(&fixture, is_answered_or_closed);
+        ck_assert_msg(raw_has(client, "HTTP/1.1 200 ") || raw_has(client, "HTTP/1.1 431 "),
+                      "a field of %zu bytes: %s", size, client->in);
+        hang_up();
+    }
+}
+END_TEST
+
 START_TEST(as_many_fields_as_allowed_are_taken)
 {
     open_all();
@@ -281,6 +305,7 @@ int main(void)
     tcase_add_loop_test(tcase, target_with_a_blank_ends_the_connection, 0, COUNT(blank_targets));
     tcase_add_test(tcase, absolute_form_is_refused_on_the_peer_side);
     tcase_add_test(tcase, header_of_40_kilobytes_is_refused);
+    tcase_add_test(tcase, no_head_is_so_large_that_what_was_done_is_not_answered);
     tcase_add_test(tcase, as_many_fields_as_allowed_are_taken);
     tcase_add_test(tcase, one_field_too_many_is_refused);
     tcase_add_test(tcase, longest_target_is_taken);
