@@ -7,6 +7,10 @@
 #include "base/heap.h"
 #include "base/parse.h"
 
+/* A connection has one piece of memory for the head of a request and that of its answer; the rest of it
+ * is for their other fields. */
+enum { TARGET_AND_CONTINUATION_SIZE_MAX = 15 * 1024 };
+
 /* Rendered a slice at a time: no turn of the loop depends on how many keys there are. */
 struct kv_list {
     struct http_stream stream; /* first: the stream is the list */
@@ -218,8 +222,8 @@ static struct kv_list *list_new(const struct api_call *call, const struct sm_roo
 }
 
 /* Headers leave before a body that is streamed, so the page is walked through once before: it has
- * KV_LIST_LIMIT_MAX elements at most. */
-static void continuation_say(const struct api_call *call, const struct sm_root *root,
+ * KV_LIST_LIMIT_MAX elements at most. False: where to go on cannot be said. */
+static bool continuation_say(const struct api_call *call, const struct sm_root *root,
                              struct http_response *response)
 {
     struct kv_list *list = list_new(call, root);
@@ -227,6 +231,7 @@ static void continuation_say(const struct api_call *call, const struct sm_root *
     struct rk_bytes last = {.size = 0};
     struct rk_bytes name;
     struct rk_buf value;
+    bool fits = true;
 
     while (element_next(list, &entry, &name)) {
         last = name;
@@ -235,9 +240,15 @@ static void continuation_say(const struct api_call *call, const struct sm_root *
     if (last.size > 0 && element_next(list, &entry, &name)) {
         rk_buf_init(&value, 3 * RK_KEY_SIZE_MAX + 1);
         rk_percent_encode(last, "", &value);
-        http_response_header_long(response, "X-Raftkv-Continue-After", &value);
+        fits = strlen(call->request->target) + value.size <= TARGET_AND_CONTINUATION_SIZE_MAX;
+        if (fits) {
+            http_response_header_long(response, "X-Raftkv-Continue-After", &value);
+        } else {
+            rk_buf_done(&value);
+        }
     }
     list_free(list);
+    return fits;
 }
 
 bool kv_list_finish(struct api_call *call, const struct sm_root *root,
@@ -248,8 +259,11 @@ bool kv_list_finish(struct api_call *call, const struct sm_root *root,
     if (sm_kv_count(root, request_key(call)) == 0 && !(keys_only && request_key(call).size == 0)) {
         return false;
     }
-    if (request_has(call, "limit")) {
-        continuation_say(call, root, response);
+    if (request_has(call, "limit") && !continuation_say(call, root, response)) {
+        (void)answer_text(response, 400,
+                          "the page ends with too long a key to be named beside this request: ask "
+                          "with another limit or prefix");
+        return true;
     }
     struct kv_list *list = list_new(call, root);
     answer_json_begin(call, response, &list->json);

@@ -162,6 +162,29 @@ START_TEST(longest_key_fits_the_header)
 }
 END_TEST
 
+/* Both would not fit the memory of the connection, which was closed without an answer then. */
+START_TEST(page_after_a_long_key_that_ends_with_another_is_refused)
+{
+    static char target[3 * RK_KEY_SIZE_MAX + 64];
+    static char first[3 * RK_KEY_SIZE_MAX + 1];
+
+    for (uint32_t i = 0; i < RK_KEY_SIZE_MAX - 1; i++) {
+        memcpy(first + (size_t)3 * i, "%C3", 4);
+    }
+    (void)snprintf(target, sizeof(target), "/v1/kv/%s", first);
+    put(target, "v");
+    (void)snprintf(target, sizeof(target), "/v1/kv/%s%%C3", first);
+    put(target, "v");
+    put("/v1/kv/%FF", "v");
+    (void)snprintf(target, sizeof(target), "/v1/kv/?keys&limit=1&start-after=%s", first);
+    expect("GET", target, "", 400,
+           "the page ends with too long a key to be named beside this request: ask with another "
+           "limit or prefix");
+    (void)snprintf(target, sizeof(target), "/v1/kv/?recurse&limit=2&start-after=%s", first);
+    ck_assert_uint_eq(get(target)->status, 200);
+}
+END_TEST
+
 /* All pages together are the listing, element by element, streamed or not. */
 static uint32_t pages_walk(const char *query, uint32_t limit, char *ret, size_t ret_size)
 {
@@ -226,6 +249,7 @@ int main(void)
     tcase_add_loop_test(tcase, bad_limit_is_refused, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(tcase, read_of_one_key_knows_no_pages);
     tcase_add_test(tcase, longest_key_fits_the_header);
+    tcase_add_test(tcase, page_after_a_long_key_that_ends_with_another_is_refused);
     tcase_add_loop_test(tcase, pages_together_are_the_listing, 0,
                         sizeof(walked) / sizeof(walked[0]));
     return run_suite("api_kv_page", tcase);
