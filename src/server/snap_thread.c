@@ -13,6 +13,7 @@ enum {
     IDLE_WAIT_MS = 10 * 1000,
     SLICE_EVERY_MS = 20, /* some 50 MiB/s: a snapshot as fast as the disk takes it holds the log's
                             own writes up for seconds */
+    PAUSE_MS_MAX = 1000, /* after a disk that hung */
     NICENESS = 10,       /* building a state of a million keys takes a core for seconds */
 };
 
@@ -45,7 +46,8 @@ static uint32_t wait_ms(const struct snap_thread *snaps)
  * root holds in memory for longer, and leave more of the log to be applied at the next start. */
 static uint64_t next_slice_ms(uint64_t began_ms, uint64_t ended_ms)
 {
-    const uint64_t paused_ms = ended_ms + (ended_ms - began_ms);
+    const uint64_t took_ms = ended_ms - began_ms;
+    const uint64_t paused_ms = ended_ms + (took_ms < PAUSE_MS_MAX ? took_ms : PAUSE_MS_MAX);
 
     return paused_ms > began_ms + SLICE_EVERY_MS ? paused_ms : began_ms + SLICE_EVERY_MS;
 }

@@ -134,6 +134,13 @@ START_TEST(after_a_slow_slice_the_pause_is_as_long)
 }
 END_TEST
 
+START_TEST(after_a_disk_that_hung_the_pause_is_a_second)
+{
+    const uint32_t count = take(30000);
+    ck_assert_uint_eq(atomic_load(&waited_ms), (count - 1) * 1000);
+}
+END_TEST
+
 START_TEST(without_a_snapshot_to_take_nobody_looks_at_the_clock)
 {
     for (uint32_t i = 0; i < 3; i++) {
@@ -151,6 +158,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, slices_leave_the_disk_to_the_writes);
     tcase_add_test(tcase, after_a_slow_slice_the_pause_is_as_long);
+    tcase_add_test(tcase, after_a_disk_that_hung_the_pause_is_a_second);
     tcase_add_test(tcase, without_a_snapshot_to_take_nobody_looks_at_the_clock);
     return run_suite("snap_thread", tcase);
 }
