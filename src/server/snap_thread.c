@@ -78,8 +78,10 @@ static void *snap_main(void *context)
 {
     struct snap_thread *snaps = context;
 
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(),
-                      NICENESS); /* of this thread; else it does without */
+    const id_t self = (id_t)gettid();
+    if (getpriority(PRIO_PROCESS, self) < NICENESS) {    /* the node may be nicer than that */
+        (void)setpriority(PRIO_PROCESS, self, NICENESS); /* of this thread; else it does without */
+    }
     while (!atomic_load(&snaps->stopping) || rk_queue_count(snaps->jobs) > 0) {
         work_on(snaps);
     }
