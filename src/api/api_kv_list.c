@@ -5,11 +5,8 @@
 #include "api/request.h"
 #include "base/assert.h"
 #include "base/heap.h"
+#include "base/limits.h"
 #include "base/parse.h"
-
-/* A connection has one piece of memory for the head of a request and that of its answer; the rest of it
- * is for their other fields. */
-enum { TARGET_AND_CONTINUATION_SIZE_MAX = 15 * 1024 };
 
 /* Rendered a slice at a time: no turn of the loop depends on how many keys there are. */
 struct kv_list {
@@ -240,7 +237,7 @@ static bool continuation_say(const struct api_call *call, const struct sm_root *
     if (last.size > 0 && element_next(list, &entry, &name)) {
         rk_buf_init(&value, 3 * RK_KEY_SIZE_MAX + 1);
         rk_percent_encode(last, "", &value);
-        fits = strlen(call->request->target) + value.size <= TARGET_AND_CONTINUATION_SIZE_MAX;
+        fits = strlen(call->request->target) + value.size <= RK_TARGET_AND_ANSWER_FIELD_SIZE_MAX;
         if (fits) {
             http_response_header_long(response, "X-Raftkv-Continue-After", &value);
         } else {

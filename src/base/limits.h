@@ -11,8 +11,10 @@ enum {
     RK_VALUE_SIZE_MAX = 512 * 1024, /* a value: stock clients write chunks of exactly this */
     RK_REQUEST_SIZE_MAX = 8 << 20,  /* a client's request body, swallowed before a 413 */
     RK_TARGET_SIZE_MAX = 16 * 1024, /* a request line holds a fully escaped key */
-    RK_HEADERS_MAX = 64,            /* header fields of one request */
-    RK_QUERY_PARAMETERS_MAX = 64,   /* parameters of one query string */
+    RK_TARGET_AND_ANSWER_FIELD_SIZE_MAX = 15 * 1024, /* a long target and a long field of its answer
+                                                         * share the memory of a connection */
+    RK_HEADERS_MAX = 64,                             /* header fields of one request */
+    RK_QUERY_PARAMETERS_MAX = 64,                    /* parameters of one query string */
 
     RK_COMMAND_SIZE_MAX = 1 << 20, /* one encoded command: key, value and a fixed part */
     RK_FRAME_SIZE_MAX = RK_COMMAND_SIZE_MAX + 64, /* header, type, command, check */

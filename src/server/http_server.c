@@ -30,6 +30,9 @@ enum {
 };
 _Static_assert(CONNECTION_MEMORY_SIZE >= RK_TARGET_SIZE_MAX + 4 * 1024,
                "the longest target leaves room for the fields");
+_Static_assert(CONNECTION_MEMORY_SIZE >=
+                   RK_TARGET_AND_ANSWER_FIELD_SIZE_MAX + 4 * 1024 + ANSWER_HEAD_SIZE,
+               "and so does a target beside a long field of its answer");
 
 /* ---- exchanges ---- */
 

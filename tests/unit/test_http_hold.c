@@ -1,5 +1,5 @@
-/* Exchanges of an HTTP server that are held for a moment, without libmicrohttpd knowing that they wait. */
-#include <pthread.h>
+/* Exchanges of an HTTP server that are held for a moment, without libmicrohttpd knowing that they wait.
+ * What holds of them and of suspended ones alike is in test_http_suspend.c. */
 #include <string.h>
 #include <sys/socket.h>
 
@@ -41,21 +41,6 @@ static void reset_by_client(void)
     }
 }
 
-START_TEST(held_exchange_is_answered_from_another_thread)
-{
-    pthread_t thread;
-
-    hold_one();
-    ck_assert_int_eq(pthread_create(&thread, NULL, complete_suspended, &fixture), 0);
-    await_text(&fixture, client, "PUT /later 2 hi.\n");
-    ck_assert_int_eq(pthread_join(thread, NULL), 0);
-    ck_assert_uint_eq(http_server_counts(fixture.server).suspended, 0);
-
-    raw_text(client, "GET /next HTTP/1.1\r\nHost: x\r\n\r\n");
-    await_text(&fixture, client, "GET /next 0");
-}
-END_TEST
-
 START_TEST(one_turn_answers_what_was_completed)
 {
     hold_one();
@@ -82,30 +67,6 @@ START_TEST(what_is_held_for_long_is_suspended_after_all)
     ck_assert(is_suspended(&fixture));
     (void)complete_suspended(&fixture);
     await_text(&fixture, client, "PUT /later 2 hi.\n");
-}
-END_TEST
-
-START_TEST(held_exchange_may_be_held_again)
-{
-    hold_one();
-    fixture.suspends_again = true;
-    (void)complete_suspended(&fixture);
-    fixture_turn(&fixture);
-    ck_assert(is_suspended(&fixture));
-    (void)complete_suspended(&fixture);
-    await_text(&fixture, client, "PUT /later 2 hi.\n");
-}
-END_TEST
-
-START_TEST(pipelined_request_waits_for_the_held_one)
-{
-    hold_one();
-    raw_text(client, "GET /behind HTTP/1.1\r\nHost: x\r\n\r\n");
-    fixture_turn(&fixture);
-    ck_assert_uint_eq(fixture.requests_count, 1);
-    (void)complete_suspended(&fixture);
-    await_text(&fixture, client, "GET /behind 0");
-    ck_assert(strstr(client->in, "PUT /later") < strstr(client->in, "GET /behind"));
 }
 END_TEST
 
@@ -143,16 +104,6 @@ START_TEST(client_that_closes_while_held_is_answered_and_noticed)
     (void)complete_suspended(&fixture);
     await_text(&fixture, client, "PUT /later 2 hi.\n");
     await_true(&fixture, has_no_connection);
-}
-END_TEST
-
-START_TEST(abandoning_closes_what_is_held)
-{
-    hold_one();
-    http_server_abandon(fixture.server);
-    await_closed(&fixture, client);
-    ck_assert_uint_eq(client->in_size, 0);
-    ck_assert_uint_eq(fixture.ends_count, 1);
 }
 END_TEST
 
@@ -248,16 +199,12 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, session_init, session_end);
     tcase_set_timeout(tcase, 30);
-    tcase_add_test(tcase, held_exchange_is_answered_from_another_thread);
     tcase_add_test(tcase, one_turn_answers_what_was_completed);
     tcase_add_test(tcase, held_exchange_keeps_no_loop_turning);
     tcase_add_test(tcase, what_is_held_for_long_is_suspended_after_all);
-    tcase_add_test(tcase, held_exchange_may_be_held_again);
-    tcase_add_test(tcase, pipelined_request_waits_for_the_held_one);
     tcase_add_test(tcase, client_that_resets_while_held_is_noticed_when_completed);
     tcase_add_test(tcase, held_exchange_of_a_client_that_reset_may_be_held_again);
     tcase_add_test(tcase, client_that_closes_while_held_is_answered_and_noticed);
-    tcase_add_test(tcase, abandoning_closes_what_is_held);
     tcase_add_test(tcase, abandoning_ends_what_is_held_for_a_client_that_reset);
     tcase_add_test(tcase, stream_beside_a_held_exchange_goes_on_at_once);
     tcase_add_test(tcase, pipelined_request_beside_a_held_exchange_is_answered_at_once);

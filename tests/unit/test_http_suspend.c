@@ -7,13 +7,16 @@
 #include "support/run.h"
 #include "unit/http_session.h"
 
-/* ---- suspended exchanges ---- */
+/* ---- suspended and held exchanges alike ---- */
 
-START_TEST(suspended_exchange_is_answered_from_another_thread)
+static void (*const wait_one[])(void) = {suspend_one, hold_one};
+enum { WAYS_TO_WAIT = sizeof(wait_one) / sizeof(wait_one[0]) };
+
+START_TEST(waiting_exchange_is_answered_from_another_thread)
 {
     pthread_t thread;
 
-    suspend_one();
+    wait_one[_i]();
     ck_assert_int_eq(pthread_create(&thread, NULL, complete_suspended, &fixture), 0);
     await_text(&fixture, client, "PUT /later 2 hi.\n");
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
@@ -23,6 +26,43 @@ START_TEST(suspended_exchange_is_answered_from_another_thread)
     await_text(&fixture, client, "GET /next 0");
 }
 END_TEST
+
+START_TEST(exchange_may_wait_twice)
+{
+    wait_one[_i]();
+    fixture.suspends_again = true;
+    (void)complete_suspended(&fixture);
+    fixture_turn(&fixture);
+    ck_assert(!fixture.suspends_again);
+    ck_assert(is_suspended(&fixture));
+    (void)complete_suspended(&fixture);
+    await_text(&fixture, client, "PUT /later 2 hi.\n");
+}
+END_TEST
+
+START_TEST(pipelined_request_waits_for_the_waiting_one)
+{
+    wait_one[_i]();
+    raw_text(client, "GET /behind HTTP/1.1\r\nHost: x\r\n\r\n");
+    fixture_turn(&fixture);
+    ck_assert_uint_eq(fixture.requests_count, 1);
+    (void)complete_suspended(&fixture);
+    await_text(&fixture, client, "GET /behind 0");
+    ck_assert(strstr(client->in, "PUT /later") < strstr(client->in, "GET /behind"));
+}
+END_TEST
+
+START_TEST(abandoning_closes_what_waits)
+{
+    wait_one[_i]();
+    http_server_abandon(fixture.server);
+    await_closed(&fixture, client);
+    ck_assert_uint_eq(client->in_size, 0);
+    ck_assert_uint_eq(fixture.ends_count, 1);
+}
+END_TEST
+
+/* ---- suspended exchanges ---- */
 
 /* What on_request kept back is not forgotten, in a turn or at the end. */
 START_TEST(no_turn_ends_without_its_end_being_told)
@@ -35,19 +75,6 @@ START_TEST(no_turn_ends_without_its_end_being_told)
     http_server_abandon(fixture.server);
     ck_assert_uint_eq(fixture.requests_run_count, fixture.requests_count);
     raw_close(other);
-}
-END_TEST
-
-START_TEST(exchange_may_be_suspended_twice)
-{
-    suspend_one();
-    fixture.suspends_again = true;
-    (void)complete_suspended(&fixture);
-    fixture_turn(&fixture);
-    ck_assert(!fixture.suspends_again);
-    ck_assert(is_suspended(&fixture));
-    (void)complete_suspended(&fixture);
-    await_text(&fixture, client, "PUT /later 2 hi.\n");
 }
 END_TEST
 
@@ -64,18 +91,6 @@ START_TEST(suspended_exchange_is_not_reaped)
     raw_close(other);
     (void)complete_suspended(&fixture);
     await_text(&fixture, client, "PUT /later 2 hi.\n");
-}
-END_TEST
-
-START_TEST(pipelined_request_waits_for_the_suspended_one)
-{
-    suspend_one();
-    raw_text(client, "GET /behind HTTP/1.1\r\nHost: x\r\n\r\n");
-    fixture_turn(&fixture);
-    ck_assert_uint_eq(fixture.requests_count, 1);
-    (void)complete_suspended(&fixture);
-    await_text(&fixture, client, "GET /behind 0");
-    ck_assert(strstr(client->in, "PUT /later") < strstr(client->in, "GET /behind"));
 }
 END_TEST
 
@@ -180,16 +195,6 @@ START_TEST(abandoning_ends_a_paused_stream)
 }
 END_TEST
 
-START_TEST(abandoning_closes_what_is_suspended)
-{
-    suspend_one();
-    http_server_abandon(fixture.server);
-    await_closed(&fixture, client);
-    ck_assert_uint_eq(client->in_size, 0);
-    ck_assert_uint_eq(fixture.ends_count, 1);
-}
-END_TEST
-
 START_TEST(abandoning_answers_what_was_completed)
 {
     suspend_one();
@@ -233,11 +238,11 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, session_init, session_end);
     tcase_set_timeout(tcase, 30);
-    tcase_add_test(tcase, suspended_exchange_is_answered_from_another_thread);
+    tcase_add_loop_test(tcase, waiting_exchange_is_answered_from_another_thread, 0, WAYS_TO_WAIT);
     tcase_add_test(tcase, no_turn_ends_without_its_end_being_told);
-    tcase_add_test(tcase, exchange_may_be_suspended_twice);
+    tcase_add_loop_test(tcase, exchange_may_wait_twice, 0, WAYS_TO_WAIT);
     tcase_add_test(tcase, suspended_exchange_is_not_reaped);
-    tcase_add_test(tcase, pipelined_request_waits_for_the_suspended_one);
+    tcase_add_loop_test(tcase, pipelined_request_waits_for_the_waiting_one, 0, WAYS_TO_WAIT);
     tcase_add_test(tcase, client_that_went_while_suspended_is_noticed_when_completed);
     tcase_add_test(tcase, client_that_goes_while_it_is_watched_is_heard_of_once);
     tcase_add_test(tcase, completed_exchange_is_watched_no_longer);
@@ -245,7 +250,7 @@ int main(void)
     tcase_add_test(tcase, paused_stream_is_not_reaped);
     tcase_add_test(tcase, client_that_goes_while_its_stream_pauses_is_heard_of);
     tcase_add_test(tcase, abandoning_ends_a_paused_stream);
-    tcase_add_test(tcase, abandoning_closes_what_is_suspended);
+    tcase_add_loop_test(tcase, abandoning_closes_what_waits, 0, WAYS_TO_WAIT);
     tcase_add_test(tcase, abandoning_answers_what_was_completed);
     tcase_add_test(tcase, abandoning_closes_what_comes_in_meanwhile);
     tcase_add_test_raise_signal(tcase, completing_what_is_not_suspended_aborts, SIGABRT);
