@@ -13,6 +13,27 @@ enum { PATH_SIZE = 4096 + 8, TEXT_SIZE = 64 };
 static const char repair[] = "repair";
 static const char found[] = "differs";
 
+/* A signal that came meanwhile is no damage. */
+static int open_to_read(const char *path)
+{
+    int fd = -1;
+
+    do {
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static ssize_t read_once(int fd, char *text, size_t size)
+{
+    ssize_t got = 0;
+
+    do {
+        got = read(fd, text, size);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
 enum differs differs_read(const char *path, raft_index *ret_index)
 {
     char text[TEXT_SIZE] = "";
@@ -21,11 +42,11 @@ enum differs differs_read(const char *path, raft_index *ret_index)
     char word[16] = "";
 
     *ret_index = 0;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = open_to_read(path);
     if (fd < 0) {
         return errno == ENOENT ? DIFFERS_NOT : DIFFERS_FOUND;
     }
-    const ssize_t size = read(fd, text, sizeof(text) - 1);
+    const ssize_t size = read_once(fd, text, sizeof(text) - 1);
     (void)close(fd);
     if (size > 0 && sscanf(text, "%15s %llu\n%n", word, &index, &end) == 2 && end == size) {
         *ret_index = index;
